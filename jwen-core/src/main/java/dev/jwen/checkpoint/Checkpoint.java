@@ -1,0 +1,121 @@
+package dev.jwen.checkpoint;
+
+import dev.jwen.tensor.Tensor;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A model on disk, memory-mapped: its configuration and its weights in their stored format.
+ *
+ * <p>Whatever the container, names are those of the published safetensors files without their prefix:
+ * {@code embed_tokens.weight}, {@code norm.weight}, {@code lm_head.weight}, {@code layers.3.self_attn.q_proj.weight},
+ * {@code layers.0.mlp.experts.gate_up_proj}, {@code mtp.fc.weight}, {@code visual.blocks.0.attn.qkv.weight}. GGUF
+ * names are mapped to these; its separate expert stacks are {@code layers.N.mlp.experts.gate_proj},
+ * {@code .up_proj} and {@code .down_proj} with shape (experts, rows, columns). Values are never changed while mapping;
+ * {@link #conventions()} says how a container writes the few that differ.
+ */
+public interface Checkpoint extends AutoCloseable {
+
+    /** How this container stores what containers store differently. */
+    record Conventions(NormWeight normWeight, DecayWeight decayWeight, ValueHeadOrder valueHeadOrder) {}
+
+    /** Every RMS norm but the gated one of the delta net. */
+    enum NormWeight {
+        /** Stored around 0; the factor is 1 + w. */
+        ZERO_CENTRED,
+        /** Stored around 1; the factor is w. */
+        PLAIN
+    }
+
+    /** The decay of the delta net, {@code linear_attn.A_log}. */
+    enum DecayWeight {
+        /** log A; the decay rate is -exp(stored). */
+        LOG,
+        /** The rate -A itself. */
+        NEGATED
+    }
+
+    /** Which key head serves value head n when there are R value heads for each of Hk key heads. */
+    enum ValueHeadOrder {
+        /** n / R. */
+        GROUPED,
+        /** n mod Hk. */
+        TILED
+    }
+
+    /** Where the tokenizer of a checkpoint comes from. */
+    sealed interface TokenizerSource {
+        /** The checkpoint directory, which holds tokenizer.json or vocab.json and merges.txt. */
+        record Directory(Path path) implements TokenizerSource {}
+
+        /**
+         * Lists in the file itself.
+         *
+         * @param tokens by id, in the printable byte alphabet
+         * @param types by id: 1 normal, 3 control, 4 user defined, 5 unused
+         * @param merges by rank, each "left right"
+         * @param pattern name of the pre-tokenizer, for example "qwen35"
+         */
+        record Embedded(List<String> tokens, List<Integer> types, List<String> merges, String pattern)
+                implements TokenizerSource {}
+    }
+
+    /** What was opened: a directory or a file. */
+    Path path();
+
+    /** "safetensors" or "GGUF". */
+    String format();
+
+    Conventions conventions();
+
+    /**
+     * The text model's configuration in the words of config.json ({@code hidden_size}, {@code layer_types}…), nested
+     * objects as maps, numbers as Long or Double. For a multimodal file this is {@code text_config} completed by the
+     * top level's {@code tie_word_embeddings} and token ids, with {@code vision_config} as an entry where there is one.
+     */
+    Map<String, Object> config();
+
+    /** generation_config.json, or its equivalents from GGUF metadata; empty when there is none. */
+    Map<String, Object> generationConfig();
+
+    /** The Jinja source of the chat template, or null when the file has none. */
+    @Nullable
+    String chatTemplate();
+
+    /** Where the tokenizer is, or null when the checkpoint has none. */
+    @Nullable
+    TokenizerSource tokenizerSource();
+
+    /** Names of all tensors, in file order. Companions such as {@code weight_scale_inv} are not listed. */
+    Set<String> names();
+
+    boolean has(String name);
+
+    /**
+     * The tensor with this name, over mapped memory.
+     *
+     * @throws CheckpointException if there is none
+     */
+    Tensor tensor(String name);
+
+    /** Bytes of all files together. */
+    long sizeBytes();
+
+    /** Unmaps the files. Tensors of this checkpoint must not be used afterwards. */
+    @Override
+    void close();
+
+    /**
+     * Opens a directory with safetensors files, a single safetensors file beside its config.json, a GGUF file, or the
+     * first of several split GGUF files.
+     *
+     * @throws CheckpointException if it is none of these, or broken
+     */
+    @SuppressWarnings("DoNotCallSuggester") // being written
+    static Checkpoint open(Path path) {
+        throw new UnsupportedOperationException("being written: " + path);
+    }
+}

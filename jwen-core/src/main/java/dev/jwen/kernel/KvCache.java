@@ -1,0 +1,86 @@
+package dev.jwen.kernel;
+
+import dev.jwen.tensor.DataType;
+import dev.jwen.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Keys and values of one attention layer of one sequence, in blocks of {@value #BLOCK} positions.
+ *
+ * <p>A fork shares every full block, because full blocks never change, and copies the last, unfinished one. Blocks are
+ * freed when no cache reaches them any more.
+ */
+public final class KvCache {
+    /** Positions in a block. */
+    public static final int BLOCK = 64;
+
+    private final DataType type;
+    private final int heads;
+    private final int headDim;
+    private final List<Tensor> keys = new ArrayList<>();
+    private final List<Tensor> values = new ArrayList<>();
+
+    /**
+     * @param type F32 or BF16
+     * @param heads key/value heads G
+     * @param headDim C
+     */
+    public KvCache(DataType type, int heads, int headDim) {
+        if (type != DataType.F32 && type != DataType.BF16) {
+            throw new IllegalArgumentException("a KV cache holds F32 or BF16, not " + type);
+        }
+        this.type = type;
+        this.heads = heads;
+        this.headDim = headDim;
+    }
+
+    public DataType type() {
+        return type;
+    }
+
+    public int heads() {
+        return heads;
+    }
+
+    public int headDim() {
+        return headDim;
+    }
+
+    /** Makes room for {@code length} positions in all. */
+    public void reserve(int length) {
+        while (keys.size() * BLOCK < length) {
+            keys.add(Tensor.allocate(java.lang.foreign.Arena.ofAuto(), type, heads, BLOCK, headDim));
+            values.add(Tensor.allocate(java.lang.foreign.Arena.ofAuto(), type, heads, BLOCK, headDim));
+        }
+    }
+
+    /** Keys of positions {@code block·64 …}, (G, {@value #BLOCK}, C). */
+    public Tensor keys(int block) {
+        return keys.get(block);
+    }
+
+    /** Values of positions {@code block·64 …}, (G, {@value #BLOCK}, C). */
+    public Tensor values(int block) {
+        return values.get(block);
+    }
+
+    /** A cache with the same first {@code length} positions that grows on its own. */
+    public KvCache fork(int length) {
+        KvCache copy = new KvCache(type, heads, headDim);
+        int full = length / BLOCK;
+        copy.keys.addAll(keys.subList(0, full));
+        copy.values.addAll(values.subList(0, full));
+        if (length % BLOCK != 0) {
+            copy.reserve(length);
+            copy.keys.get(full).segment().copyFrom(keys.get(full).segment());
+            copy.values.get(full).segment().copyFrom(values.get(full).segment());
+        }
+        return copy;
+    }
+
+    /** Bytes of the blocks this cache reaches, shared ones included. */
+    public long sizeBytes() {
+        return keys.stream().mapToLong(Tensor::sizeBytes).sum() * 2;
+    }
+}

@@ -1,0 +1,240 @@
+package dev.jwen.tensor;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A block of typed memory with a shape: a weight in its file's own format, or float32 activations.
+ *
+ * <p>Shapes are written slowest dimension first, as in PyTorch, and the last dimension is contiguous. Most operations
+ * see a matrix: {@link #rows()} is the product of all dimensions but the last, {@link #columns()} is the last.
+ * A tensor does not own its memory: whoever made the {@link Arena} does.
+ */
+public final class Tensor {
+
+    /** Little-endian float32 without alignment: file mappings promise none. */
+    public static final ValueLayout.OfFloat FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
+
+    /**
+     * Factors kept beside a weight: {@code w[r][c] = stored[r][c] * values[r / blockRows][c / blockColumns]}.
+     *
+     * @param values float32, float16 or bfloat16, (⌈rows / blockRows⌉, ⌈columns / blockColumns⌉)
+     */
+    public record Scale(Tensor values, long blockRows, long blockColumns) {}
+
+    private final DataType type;
+    private final long[] shape;
+    private final long rows;
+    private final MemorySegment segment;
+    private final @Nullable Scale scale;
+
+    private Tensor(DataType type, long[] shape, MemorySegment segment, @Nullable Scale scale) {
+        this.type = type;
+        this.shape = shape;
+        this.segment = segment;
+        this.scale = scale;
+        long product = 1;
+        for (int i = 0; i < shape.length - 1; i++) {
+            product = Math.multiplyExact(product, shape[i]);
+        }
+        this.rows = product;
+    }
+
+    /** A tensor over existing memory, which must hold exactly the bytes of this shape. */
+    public static Tensor of(DataType type, MemorySegment segment, long... shape) {
+        long bytes = sizeBytes(type, shape);
+        if (segment.byteSize() != bytes) {
+            throw new IllegalArgumentException("%s %s needs %d bytes, but the memory has %d"
+                    .formatted(type, Arrays.toString(shape), bytes, segment.byteSize()));
+        }
+        return new Tensor(type, shape.clone(), segment, null);
+    }
+
+    /** A new tensor of zeros in {@code arena}, aligned to cache lines. */
+    public static Tensor allocate(Arena arena, DataType type, long... shape) {
+        return new Tensor(type, shape.clone(), arena.allocate(sizeBytes(type, shape), 64), null);
+    }
+
+    /** A new float32 tensor of zeros that lives as long as it is reachable. */
+    public static Tensor f32(long... shape) {
+        return allocate(Arena.ofAuto(), DataType.F32, shape);
+    }
+
+    /** A new float32 tensor with these values, row after row, that lives as long as it is reachable. */
+    public static Tensor f32(float[] values, long... shape) {
+        Tensor tensor = f32(shape);
+        MemorySegment.copy(values, 0, tensor.segment, FLOAT, 0, values.length);
+        return tensor;
+    }
+
+    /** Bytes of a tensor of this type and shape; throws if a row is not whole blocks or the product overflows. */
+    public static long sizeBytes(DataType type, long... shape) {
+        if (shape.length == 0) {
+            return type.bytes(1);
+        }
+        long bytes = type.bytes(shape[shape.length - 1]);
+        for (int i = 0; i < shape.length - 1; i++) {
+            if (shape[i] < 0) {
+                throw new IllegalArgumentException("negative dimension in shape " + Arrays.toString(shape));
+            }
+            bytes = Math.multiplyExact(bytes, shape[i]);
+        }
+        return bytes;
+    }
+
+    public DataType type() {
+        return type;
+    }
+
+    public int rank() {
+        return shape.length;
+    }
+
+    public long dim(int i) {
+        return shape[i];
+    }
+
+    public long[] shape() {
+        return shape.clone();
+    }
+
+    /** Product of all dimensions but the last; 1 for a vector. */
+    public long rows() {
+        return rows;
+    }
+
+    /** The last dimension; 1 for a scalar. */
+    public long columns() {
+        return shape.length == 0 ? 1 : shape[shape.length - 1];
+    }
+
+    /** Number of values. */
+    public long size() {
+        return rows * columns();
+    }
+
+    public long rowBytes() {
+        return type.bytes(columns());
+    }
+
+    public long sizeBytes() {
+        return segment.byteSize();
+    }
+
+    /** The memory, for the rooms that compute on it. */
+    public MemorySegment segment() {
+        return segment;
+    }
+
+    /** Factors kept beside the values, or null when the values stand alone. */
+    public @Nullable Scale scale() {
+        return scale;
+    }
+
+    /** This tensor with factors beside it. */
+    public Tensor withScale(Scale factors) {
+        long scaleRows = Math.ceilDiv(rows, factors.blockRows());
+        long scaleColumns = Math.ceilDiv(columns(), factors.blockColumns());
+        if (factors.values().size() != scaleRows * scaleColumns) {
+            throw new IllegalArgumentException(
+                    "scale of shape %s does not fit a weight of shape %s in blocks of %d x %d"
+                            .formatted(
+                                    Arrays.toString(factors.values().shape),
+                                    Arrays.toString(shape),
+                                    factors.blockRows(),
+                                    factors.blockColumns()));
+        }
+        return new Tensor(type, shape, segment, factors);
+    }
+
+    /** The same memory in another shape of equal size and equal row blocks. */
+    public Tensor view(long... newShape) {
+        requireNoScale("view");
+        return of(type, segment, newShape);
+    }
+
+    /** Element {@code index} of the first dimension, for example one expert of (experts, rows, columns). */
+    public Tensor slice(long index) {
+        requireNoScale("slice");
+        long[] rest = Arrays.copyOfRange(shape, 1, shape.length);
+        long bytes = sizeBytes(type, rest);
+        return new Tensor(type, rest, segment.asSlice(index * bytes, bytes), null);
+    }
+
+    /** Rows {@code from} to {@code from + count} as a matrix over the same memory. */
+    public Tensor rows(long from, long count) {
+        requireNoScale("rows");
+        long rowBytes = rowBytes();
+        return new Tensor(
+                type, new long[] {count, columns()}, segment.asSlice(from * rowBytes, count * rowBytes), null);
+    }
+
+    /** Reads one float32 value of a float32 tensor. */
+    public float get(long row, long column) {
+        requireF32();
+        return segment.get(FLOAT, (row * columns() + column) * Float.BYTES);
+    }
+
+    /** Writes one value of a float32 tensor. */
+    public void set(long row, long column, float value) {
+        requireF32();
+        segment.set(FLOAT, (row * columns() + column) * Float.BYTES, value);
+    }
+
+    /** Decodes {@code count} values of a row, from {@code column} on (a multiple of the block), factors applied. */
+    public void decode(long row, long column, int count, float[] out, int outOffset) {
+        Blocks.decode(type, segment, row * rowBytes() + type.bytes(column), count, out, outOffset);
+        if (scale != null) {
+            applyScale(scale, row, column, count, out, outOffset);
+        }
+    }
+
+    /** All values decoded to float32, row after row, factors applied. For small tensors and tests. */
+    public float[] toFloats() {
+        int width = Math.toIntExact(columns());
+        float[] out = new float[Math.toIntExact(size())];
+        for (int row = 0; row < rows; row++) {
+            decode(row, 0, width, out, row * width);
+        }
+        return out;
+    }
+
+    private static void applyScale(Scale scale, long row, long column, int count, float[] out, int outOffset) {
+        long scaleRow = row / scale.blockRows();
+        long scaleColumns = scale.values().columns();
+        float[] factor = new float[1];
+        int done = 0;
+        while (done < count) {
+            long block = (column + done) / scale.blockColumns();
+            long end = Math.min((block + 1) * scale.blockColumns() - column, count);
+            long index = scaleRow * scaleColumns + block;
+            DataType type = scale.values().type;
+            Blocks.decode(type, scale.values().segment, type.bytes(index), 1, factor, 0);
+            for (; done < end; done++) {
+                out[outOffset + done] *= factor[0];
+            }
+        }
+    }
+
+    private void requireF32() {
+        if (type != DataType.F32) {
+            throw new IllegalArgumentException("single values can be read from F32 tensors only, this is " + this);
+        }
+    }
+
+    private void requireNoScale(String what) {
+        if (scale != null) {
+            throw new IllegalArgumentException(what + " is not defined for a weight with block scales: " + this);
+        }
+    }
+
+    /** Type and shape, for example {@code Q4_K [2048, 1024]}. */
+    @Override
+    public String toString() {
+        return type + " " + Arrays.toString(shape);
+    }
+}

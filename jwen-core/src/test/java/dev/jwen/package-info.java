@@ -1,0 +1,2 @@
+/** Tests of the house itself, and what tests share. */
+package dev.jwen;
