@@ -73,8 +73,8 @@ public final class KvCache {
         copy.values.addAll(values.subList(0, full));
         if (length % BLOCK != 0) {
             copy.reserve(length);
-            copy.keys.get(full).segment().copyFrom(keys.get(full).segment());
-            copy.values.get(full).segment().copyFrom(values.get(full).segment());
+            copy.keys.get(full).copyFrom(keys.get(full));
+            copy.values.get(full).copyFrom(values.get(full));
         }
         return copy;
     }

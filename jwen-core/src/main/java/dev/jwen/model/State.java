@@ -138,7 +138,7 @@ public final class State {
 
     private static Tensor copy(Tensor tensor) {
         Tensor copy = Tensor.f32(tensor.shape());
-        copy.segment().copyFrom(tensor.segment());
+        copy.copyFrom(tensor);
         return copy;
     }
 }

@@ -185,6 +185,14 @@ public final class Tensor {
         segment.set(FLOAT, (row * columns() + column) * Float.BYTES, value);
     }
 
+    /** Copies the values of a tensor of the same type and size into this one. */
+    public void copyFrom(Tensor source) {
+        if (source.type != type || source.size() != size()) {
+            throw new IllegalArgumentException("cannot copy " + source + " into " + this);
+        }
+        segment.copyFrom(source.segment);
+    }
+
     /** Decodes {@code count} values of a row, from {@code column} on (a multiple of the block), factors applied. */
     public void decode(long row, long column, int count, float[] out, int outOffset) {
         Blocks.decode(type, segment, row * rowBytes() + type.bytes(column), count, out, outOffset);
