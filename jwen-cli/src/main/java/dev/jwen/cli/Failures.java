@@ -40,7 +40,7 @@ final class Failures implements IExecutionExceptionHandler {
     }
 
     /** The message of a failure whose cause is known, or a request to report it. */
-    private static String sentence(Exception failure) {
+    static String sentence(Exception failure) {
         String message = failure.getMessage() == null ? "" : failure.getMessage();
         return switch (failure) {
             case UncheckedIOException io when io.getCause() != null -> sentence(io.getCause());

@@ -19,15 +19,6 @@ final class Input {
         }
     }
 
-    /** True when something is piped or redirected in. */
-    static boolean isPiped() {
-        try {
-            return System.console() == null || !System.console().isTerminal() ? System.in.available() > 0 : false;
-        } catch (IOException e) {
-            return false;
-        }
-    }
-
     static String file(Path path) {
         try {
             return new String(Files.readAllBytes(path), StandardCharsets.UTF_8);

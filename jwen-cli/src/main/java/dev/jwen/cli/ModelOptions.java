@@ -4,6 +4,7 @@ import dev.jwen.checkpoint.Checkpoint;
 import dev.jwen.engine.Engine;
 import dev.jwen.kernel.Backends;
 import dev.jwen.kernel.Kernels;
+import dev.jwen.kernel.WorkerPool;
 import dev.jwen.model.Qwen35;
 import dev.jwen.model.State;
 import dev.jwen.tensor.DataType;
@@ -68,7 +69,7 @@ final class ModelOptions {
         Checkpoint checkpoint = Checkpoint.open(path());
         Kernels opened = null;
         try {
-            opened = Backends.open(kernels, threads());
+            opened = Backends.open(kernels, threads == 0 ? WorkerPool.defaultThreads() : threads());
             return new Network(
                     checkpoint, opened, Qwen35.of(checkpoint, opened), exact ? DataType.F32 : DataType.BF16);
         } catch (RuntimeException e) {

@@ -1,5 +1,6 @@
 package dev.jwen.cli;
 
+import dev.jwen.generate.SamplingOptions;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -64,4 +65,28 @@ final class SamplingFlags {
             paramLabel = "N",
             description = "Longest answer, thinking included.")
     @Nullable Integer maxTokens;
+
+    /** {@code defaults} with what was given on the command line. */
+    SamplingOptions over(SamplingOptions defaults) {
+        SamplingOptions.Builder builder = defaults.toBuilder()
+                .temperature(or(temperature, defaults.temperature()))
+                .topK(topK == null ? defaults.topK() : topK)
+                .topP(or(topP, defaults.topP()))
+                .minP(or(minP, defaults.minP()))
+                .presencePenalty(or(presencePenalty, defaults.presencePenalty()))
+                .frequencyPenalty(or(frequencyPenalty, defaults.frequencyPenalty()))
+                .repetitionPenalty(or(repetitionPenalty, defaults.repetitionPenalty()))
+                .seed(seed == null ? defaults.seed() : seed)
+                .maxTokens(maxTokens == null ? defaults.maxTokens() : maxTokens);
+        if (!logitBias.isEmpty()) {
+            Map<Integer, Float> bias = new LinkedHashMap<>();
+            logitBias.forEach((id, value) -> bias.put(id, value.floatValue()));
+            builder.logitBias(bias);
+        }
+        return (stop.isEmpty() ? builder : builder.stop(stop)).build();
+    }
+
+    private static double or(@Nullable Double given, double otherwise) {
+        return given == null ? otherwise : given;
+    }
 }

@@ -1,12 +1,16 @@
 package dev.jwen.engine;
 
+import dev.jwen.chat.AddedToken;
 import dev.jwen.chat.ChatTemplate;
 import dev.jwen.checkpoint.Checkpoint;
 import dev.jwen.checkpoint.CheckpointException;
+import dev.jwen.generate.Preset;
 import dev.jwen.generate.SamplingOptions;
 import dev.jwen.kernel.Backends;
 import dev.jwen.kernel.Kernels;
+import dev.jwen.kernel.WorkerPool;
 import dev.jwen.model.Config;
+import dev.jwen.model.ParameterCount;
 import dev.jwen.model.Qwen35;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tokenizer.Tokenizer;
@@ -51,6 +55,7 @@ public final class Engine implements AutoCloseable {
     private final @Nullable ChatTemplate template;
     private final Set<Integer> stopIds;
     private final Options options;
+    private final long parameters;
 
     private Engine(Checkpoint checkpoint, Kernels kernels, Options options) {
         this.checkpoint = checkpoint;
@@ -59,8 +64,9 @@ public final class Engine implements AutoCloseable {
         this.network = Qwen35.of(checkpoint, kernels);
         this.tokenizer = Tokenizers.of(checkpoint);
         String source = checkpoint.chatTemplate();
-        this.template = source == null ? null : ChatTemplate.parse(source);
+        this.template = source == null ? null : ChatTemplate.of(source, addedTokens(tokenizer), Map.of());
         this.stopIds = stopIds(checkpoint, tokenizer);
+        this.parameters = ParameterCount.of(checkpoint, network.config()).text();
         if (tokenizer.vocabularySize() > network.config().vocabSize()) {
             throw new CheckpointException(
                     "%s: the tokenizer has %d tokens but the model only %d rows of embedding. The tokenizer belongs to another model."
@@ -77,10 +83,11 @@ public final class Engine implements AutoCloseable {
      * @throws CheckpointException if the file is broken or not a Qwen 3.5 model
      */
     public static Engine open(Path model, Options options) {
+        int threads = options.threads() == 0 ? WorkerPool.defaultThreads() : options.threads();
         Checkpoint checkpoint = Checkpoint.open(model);
         Kernels kernels = null;
         try {
-            kernels = Backends.open(options.backend(), options.threads());
+            kernels = Backends.open(options.backend(), threads);
             return new Engine(checkpoint, kernels, options);
         } catch (RuntimeException e) {
             if (kernels != null) {
@@ -130,7 +137,10 @@ public final class Engine implements AutoCloseable {
 
     /** Sampling as the checkpoint or, where it is silent, the model card recommends. */
     public SamplingOptions samplingDefaults(boolean thinking) {
-        return SamplingOptions.defaults(checkpoint.generationConfig(), thinking, isSmall());
+        SamplingOptions preset = Preset.of(parameters, thinking, Preset.Task.GENERAL).options();
+        // generation_config.json speaks of the mode that the model has by default; the card knows both.
+        boolean own = template == null || thinking == template.thinksByDefault();
+        return own ? preset.withGenerationConfig(checkpoint.generationConfig()) : preset;
     }
 
     /** A new empty sequence. */
@@ -138,9 +148,10 @@ public final class Engine implements AutoCloseable {
         return new Session(this);
     }
 
-    /** The 0.8B and 2B do not think unless asked and want other sampling. */
-    private boolean isSmall() {
-        return !config().isMoe() && config().hiddenSize() <= 2048;
+    private static List<AddedToken> addedTokens(Tokenizer tokenizer) {
+        return tokenizer.addedTokens().entrySet().stream()
+                .map(token -> new AddedToken(token.getKey(), tokenizer.isSpecial(token.getValue())))
+                .toList();
     }
 
     private static Set<Integer> stopIds(Checkpoint checkpoint, Tokenizer tokenizer) {

@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -215,6 +216,11 @@ public final class Tokenizer {
         byte[] bytes = token.getBytes(StandardCharsets.UTF_8);
         int id = vocabulary.find(bytes, 0, bytes.length);
         return id < 0 ? OptionalInt.empty() : OptionalInt.of(id);
+    }
+
+    /** The added tokens, special and not, with their ids. */
+    public Map<String, Integer> addedTokens() {
+        return Collections.unmodifiableMap(addedIds);
     }
 
     /**

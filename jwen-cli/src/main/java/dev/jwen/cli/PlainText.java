@@ -1,0 +1,16 @@
+package dev.jwen.cli;
+
+import dev.jwen.engine.Listener;
+import java.io.PrintWriter;
+import org.jspecify.annotations.Nullable;
+
+/** Writes generated text as it comes, or nowhere. */
+record PlainText(@Nullable PrintWriter out) implements Listener {
+    @Override
+    public void text(String piece) {
+        if (out != null) {
+            out.print(Streams.isOutputTerminal() ? Printable.text(piece) : piece);
+            out.flush();
+        }
+    }
+}
