@@ -153,13 +153,16 @@ final class BenchCommand implements Runnable {
 
     private Result measure(ModelOptions.Network opened, State deep, int prompt, int generated, int depth) {
         Instant when = Instant.now().truncatedTo(ChronoUnit.SECONDS);
-        run(opened, deep.fork(), prompt, generated);
+        try (State state = deep.fork()) {
+            run(opened, state, prompt, generated);
+        }
         double[] seconds = new double[repetitions];
         for (int r = 0; r < repetitions; r++) {
-            State state = deep.fork();
-            long start = System.nanoTime();
-            run(opened, state, prompt, generated);
-            seconds[r] = (System.nanoTime() - start) / 1e9;
+            try (State state = deep.fork()) {
+                long start = System.nanoTime();
+                run(opened, state, prompt, generated);
+                seconds[r] = (System.nanoTime() - start) / 1e9;
+            }
         }
         return new Result(prompt, generated, depth, when, seconds);
     }

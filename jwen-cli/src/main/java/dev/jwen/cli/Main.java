@@ -1,7 +1,10 @@
 package dev.jwen.cli;
 
-import java.io.PrintStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
@@ -38,12 +41,19 @@ public final class Main {
     private Main() {}
 
     public static void main(String[] args) {
-        // Text in and out is UTF-8 whatever the locale says.
-        System.setOut(new PrintStream(new java.io.FileOutputStream(java.io.FileDescriptor.out), true, StandardCharsets.UTF_8));
-        System.setErr(new PrintStream(new java.io.FileOutputStream(java.io.FileDescriptor.err), true, StandardCharsets.UTF_8));
-        int exit = commandLine().execute(args);
-        System.out.flush();
+        // Text goes out as UTF-8 whatever the locale says.
+        PrintWriter out = writer(FileDescriptor.out);
+        PrintWriter err = writer(FileDescriptor.err);
+        // Numbers look the same everywhere, and scripts can read them.
+        Locale.setDefault(Locale.Category.FORMAT, Locale.ROOT);
+        int exit = commandLine().setOut(out).setErr(err).execute(args);
+        out.flush();
+        err.flush();
         System.exit(exit);
+    }
+
+    private static PrintWriter writer(FileDescriptor stream) {
+        return new PrintWriter(new FileOutputStream(stream), false, StandardCharsets.UTF_8);
     }
 
     /** The whole command, ready to execute; tests use it with their own streams. */

@@ -59,6 +59,7 @@ final class ModelOptions {
 
         @Override
         public void close() {
+            network.close();
             kernels.close();
             checkpoint.close();
         }

@@ -13,4 +13,10 @@ record PlainText(@Nullable PrintWriter out) implements Listener {
             out.flush();
         }
     }
+
+    /** True when whoever reads the text has gone. */
+    @Override
+    public boolean isCancelled() {
+        return out != null && out.checkError();
+    }
 }

@@ -138,7 +138,7 @@ final class RunCommand implements Runnable {
         PrintWriter out = out();
         try (Answer answer = json ? Answer.silent() : Answer.on(Streams.output(), out, err(), hideThinking)) {
             ChatSession.Reply reply =
-                    chat.reply(conversation, think, options, answer, new PromptProgress(json ? Screen.pipe() : Streams.messages(), err()));
+                    chat.reply(conversation, think, options, answer, untilTheReaderLeaves(out));
             answer.close();
             if (json) {
                 Output.json(
@@ -151,6 +151,16 @@ final class RunCommand implements Runnable {
             }
             report(reply.completion());
         }
+    }
+
+    /** Ends the answer when whoever reads it has gone, as in {@code jwen run … | head}. */
+    private PromptProgress untilTheReaderLeaves(PrintWriter out) {
+        return new PromptProgress(json ? Screen.pipe() : Streams.messages(), err()) {
+            @Override
+            public boolean isCancelled() {
+                return out.checkError();
+            }
+        };
     }
 
     private static Map<String, Object> facts(

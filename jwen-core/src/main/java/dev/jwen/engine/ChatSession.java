@@ -28,7 +28,7 @@ import org.jspecify.annotations.Nullable;
  * System.out.println(reply.response().content());
  * }
  */
-public final class ChatSession {
+public final class ChatSession implements AutoCloseable {
     private final Engine engine;
     private final ChatTemplate template;
     private final Session session;
@@ -115,6 +115,12 @@ public final class ChatSession {
     /** Forgets what was read; the next reply reads its conversation from the start. */
     public void clear() {
         session.clear();
+    }
+
+    /** Gives back the memory of what was read. */
+    @Override
+    public void close() {
+        session.close();
     }
 
     /** Bytes of the states that are kept for the next turns. */

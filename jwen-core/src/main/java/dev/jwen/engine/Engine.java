@@ -177,6 +177,7 @@ public final class Engine implements AutoCloseable {
 
     @Override
     public void close() {
+        network.close();
         kernels.close();
         checkpoint.close();
     }

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * Earlier states of a session, by the tokens they have read. A recurrent network cannot go back to an earlier position,
  * so a prompt that shares only a part of the last one continues from the longest state kept here.
  */
-final class PrefixStates {
+final class PrefixStates implements AutoCloseable {
     private record Entry(int[] tokens, State state) {}
 
     private final int capacity;
@@ -21,12 +21,18 @@ final class PrefixStates {
         this.capacity = capacity;
     }
 
-    /** Keeps {@code state}, which must not be advanced afterwards, as the one that has read exactly {@code tokens}. */
+    /** Takes over {@code state}, which must not be advanced afterwards, as the one that has read exactly {@code tokens}. */
     void keep(int[] tokens, State state) {
-        entries.removeIf(e -> Arrays.equals(e.tokens, tokens));
+        entries.removeIf(entry -> {
+            boolean same = Arrays.equals(entry.tokens, tokens);
+            if (same) {
+                entry.state.close();
+            }
+            return same;
+        });
         entries.add(new Entry(tokens, state));
         if (entries.size() > capacity) {
-            entries.removeFirst();
+            entries.removeFirst().state.close();
         }
     }
 
@@ -49,7 +55,10 @@ final class PrefixStates {
         return best.state.fork();
     }
 
-    void clear() {
+    /** Forgets all of them. */
+    @Override
+    public void close() {
+        entries.forEach(entry -> entry.state.close());
         entries.clear();
     }
 

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * it is not read again: the session keeps its state at the end of each answer and at the place in each prompt where the
  * last message begins, because chat templates rewrite what follows that place when the conversation goes on.
  */
-public final class Session {
+public final class Session implements AutoCloseable {
     /** Prompt tokens in one forward pass: enough to keep the arithmetic units busy, few enough to stop in between. */
     private static final int CHUNK = 512;
 
@@ -47,9 +47,18 @@ public final class Session {
         long start = System.nanoTime();
         State known = states.longest(prompt);
         State state = known == null ? engine.network().newState(engine.kvType()) : known;
+        try {
+            return generate(prompt, state, start, options, listener);
+        } catch (RuntimeException e) {
+            state.close();
+            throw e;
+        }
+    }
+
+    private Completion generate(
+            int[] prompt, State state, long start, SamplingOptions options, Listener listener) {
         int cached = state.length();
         listener.prompt(cached, prompt.length);
-
         int branch = lastMessageStart(prompt);
         boolean whole = read(prompt, branch, state, Batch.Logits.NONE, listener) != null;
         if (whole && branch > cached) {
@@ -67,7 +76,13 @@ public final class Session {
 
     /** Forgets everything that was read. */
     public void clear() {
-        states.clear();
+        states.close();
+    }
+
+    /** Gives back the memory of everything that was read. */
+    @Override
+    public void close() {
+        clear();
     }
 
     /** Bytes of the states that are kept. */
@@ -157,9 +172,7 @@ public final class Session {
 
     /** Keeps the state, which has read a beginning of {@code tokens}. */
     private void keep(int[] tokens, State state) {
-        if (state.length() > 0) {
-            states.keep(Arrays.copyOf(tokens, state.length()), state);
-        }
+        states.keep(Arrays.copyOf(tokens, state.length()), state);
     }
 
     private static int[] tokens(History history) {

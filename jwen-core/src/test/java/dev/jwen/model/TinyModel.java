@@ -90,6 +90,7 @@ final class TinyModel implements AutoCloseable {
 
     @Override
     public void close() {
+        network.close();
         kernels.close();
         checkpoint.close();
     }
