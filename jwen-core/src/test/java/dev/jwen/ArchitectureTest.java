@@ -35,15 +35,7 @@ class ArchitectureTest {
             Map.entry("generate", Set.of("model", "kernel", "tokenizer", "tensor")),
             Map.entry(
                     "engine",
-                    Set.of(
-                            "generate",
-                            "model",
-                            "chat",
-                            "kernel",
-                            "checkpoint",
-                            "tokenizer",
-                            "template",
-                            "tensor")));
+                    Set.of("generate", "model", "chat", "kernel", "checkpoint", "tokenizer", "template", "tensor")));
 
     /** API → the rooms that own it. */
     private static final Map<String, Set<String>> OWNERS = Map.ofEntries(
@@ -54,8 +46,9 @@ class ArchitectureTest {
             Map.entry("javax.imageio..", Set.of()),
             Map.entry("java.util.concurrent.Executors", Set.of("engine")));
 
-    private static final JavaClasses CLASSES =
-            new ClassFileImporter().withImportOption(new ImportOption.DoNotIncludeTests()).importPackages("dev.jwen");
+    private static final JavaClasses CLASSES = new ClassFileImporter()
+            .withImportOption(new ImportOption.DoNotIncludeTests())
+            .importPackages("dev.jwen");
 
     private static String room(JavaClass type) {
         String name = type.getPackageName();
@@ -107,7 +100,8 @@ class ArchitectureTest {
 
     @Test
     void nobodyPrintsOrReadsTheEnvironment() {
-        assertThat(callersOf("java.lang.System", Set.of("getenv", "exit", "console"))).isEmpty();
+        assertThat(callersOf("java.lang.System", Set.of("getenv", "exit", "console")))
+                .isEmpty();
         assertThat(callersOf("java.lang.System", Set.of("getProperty"))).isSubsetOf("kernel");
         List<String> printers = new ArrayList<>();
         CLASSES.forEach(type -> type.getFieldAccessesFromSelf().stream()

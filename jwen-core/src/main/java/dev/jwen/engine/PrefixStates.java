@@ -37,7 +37,8 @@ final class PrefixStates implements AutoCloseable {
     }
 
     /** A fork of the longest state whose tokens begin {@code prompt} and leave at least one to read, or null. */
-    @Nullable State longest(int[] prompt) {
+    @Nullable
+    State longest(int[] prompt) {
         Entry best = null;
         for (Entry entry : entries) {
             int length = entry.tokens.length;

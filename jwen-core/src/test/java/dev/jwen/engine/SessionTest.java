@@ -44,18 +44,18 @@ class SessionTest {
         Map<String, Golden.Array> arrays =
                 Golden.arrays(Golden.shared("golden/" + model + "/cases/greedy-40.safetensors"));
         int[] expected = arrays.get("output_ids").ints();
-        try (Engine opened = Engine.open(
-                Golden.shared("golden/" + model + "/checkpoint"), new Engine.Options(null, 2, true, 0))) {
-            SamplingOptions options =
-                    SamplingOptions.GREEDY.toBuilder().maxTokens(expected.length).build();
+        try (Engine opened =
+                Engine.open(Golden.shared("golden/" + model + "/checkpoint"), new Engine.Options(null, 2, true, 0))) {
+            SamplingOptions options = SamplingOptions.GREEDY.toBuilder()
+                    .maxTokens(expected.length)
+                    .build();
             Completion completion =
                     opened.newSession().generate(arrays.get("input_ids").ints(), options, Listener.NONE);
             int stop = 0;
             while (stop < expected.length && !opened.stopIds().contains(expected[stop])) {
                 stop++;
             }
-            assertThat(completion.text())
-                    .isEqualTo(opened.tokenizer().decode(Arrays.copyOf(expected, stop), true));
+            assertThat(completion.text()).isEqualTo(opened.tokenizer().decode(Arrays.copyOf(expected, stop), true));
         }
     }
 
@@ -98,9 +98,14 @@ class SessionTest {
 
     @Test
     void theSameSeedGivesTheSameAnswerAndAnotherSeedAnother() {
-        SamplingOptions options = SamplingOptions.builder().maxTokens(24).seed(7L).build();
-        String once = engine.newSession().generate(prompt("x"), options, Listener.NONE).text();
-        String again = engine.newSession().generate(prompt("x"), options, Listener.NONE).text();
+        SamplingOptions options =
+                SamplingOptions.builder().maxTokens(24).seed(7L).build();
+        String once = engine.newSession()
+                .generate(prompt("x"), options, Listener.NONE)
+                .text();
+        String again = engine.newSession()
+                .generate(prompt("x"), options, Listener.NONE)
+                .text();
         String other = engine.newSession()
                 .generate(prompt("x"), options.toBuilder().seed(8L).build(), Listener.NONE)
                 .text();
@@ -110,7 +115,9 @@ class SessionTest {
 
     @Test
     void aStopStringEndsTheAnswerBeforeItself() {
-        String whole = engine.newSession().generate(prompt("abc"), GREEDY, Listener.NONE).text();
+        String whole = engine.newSession()
+                .generate(prompt("abc"), GREEDY, Listener.NONE)
+                .text();
         assertThat(whole.length()).isGreaterThan(6);
         String stop = whole.substring(4, 6);
         SamplingOptions options = GREEDY.toBuilder().stop(List.of(stop)).build();
@@ -153,7 +160,9 @@ class SessionTest {
         Completion again = session.generate(prompt, GREEDY, Listener.NONE);
         assertThat(again.cachedTokens()).isEqualTo(512);
         assertThat(again.text())
-                .isEqualTo(engine.newSession().generate(prompt, GREEDY, Listener.NONE).text());
+                .isEqualTo(engine.newSession()
+                        .generate(prompt, GREEDY, Listener.NONE)
+                        .text());
     }
 
     @Test

@@ -143,13 +143,14 @@ class GoldenTest {
         JsonNode ways = Golden.json(directory.resolve("cases/decode-140.json")).get("ways");
         try (TinyModel tiny = new TinyModel(directory.resolve("checkpoint"), backend, 2)) {
             for (Map.Entry<String, JsonNode> way : ways.properties()) {
-                int[] pieces = way.getValue().get("pieces").valueStream()
+                int[] pieces = way.getValue()
+                        .get("pieces")
+                        .valueStream()
                         .mapToInt(JsonNode::asInt)
                         .toArray();
                 List<float[]> rows =
                         tiny.read(tiny.newState(), arrays.get("input_ids").ints(), pieces);
-                assertThat(TinyModel.maxDifference(
-                                rows, arrays.get("logits").floats()))
+                assertThat(TinyModel.maxDifference(rows, arrays.get("logits").floats()))
                         .as(way.getKey())
                         .isLessThan(LogitTolerances.FLOAT_DEEP);
             }

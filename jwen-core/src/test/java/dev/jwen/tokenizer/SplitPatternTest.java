@@ -22,8 +22,7 @@ final class SplitPatternTest {
         long seed = 20;
         SplittableRandom random = new SplittableRandom(seed);
         int[] alphabet = ALPHABET.codePoints().toArray();
-        Pattern regex = Pattern.compile(
-                pattern.regex(), Pattern.UNICODE_CHARACTER_CLASS | Pattern.UNICODE_CASE);
+        Pattern regex = Pattern.compile(pattern.regex(), Pattern.UNICODE_CHARACTER_CLASS | Pattern.UNICODE_CASE);
         for (int round = 0; round < 50_000; round++) {
             StringBuilder text = new StringBuilder();
             for (int length = random.nextInt(12); length >= 0; length--) {
@@ -38,8 +37,7 @@ final class SplitPatternTest {
     @ParameterizedTest
     @EnumSource
     void everyCodePointHasTheKindThatTheRegularExpressionGivesIt(SplitPattern pattern) {
-        Pattern regex = Pattern.compile(
-                pattern.regex(), Pattern.UNICODE_CHARACTER_CLASS | Pattern.UNICODE_CASE);
+        Pattern regex = Pattern.compile(pattern.regex(), Pattern.UNICODE_CHARACTER_CLASS | Pattern.UNICODE_CASE);
         for (int c = 0; c <= Character.MAX_CODE_POINT; c++) {
             if (Character.getType(c) != Character.SURROGATE) {
                 String text = "a" + Character.toString(c) + Character.toString(c) + " " + Character.toString(c) + "1";

@@ -112,7 +112,8 @@ final class TokenizerFilesTest {
     @Test
     void filesThatAreNotThereOrNotTextAreRefused() throws IOException {
         assertRefused(() -> Tokenizer.open(directory), directory.toString(), "tokenizer.json", "found neither");
-        assertRefused(() -> Tokenizer.readJson(directory.resolve("none.json")), "none.json: expected a file, found none");
+        assertRefused(
+                () -> Tokenizer.readJson(directory.resolve("none.json")), "none.json: expected a file, found none");
         assertRefused(() -> Tokenizer.readJson(directory), directory.toString());
         Path file = directory.resolve("latin1.json");
         Files.writeString(file, "{\"é\":1}", StandardCharsets.ISO_8859_1);
@@ -149,8 +150,7 @@ final class TokenizerFilesTest {
         Tiny.Lists lists = Tiny.lists(0);
         List<String> tokens = lists.tokens();
         List<Integer> types = lists.types();
-        assertRefused(
-                () -> Tokenizer.of(tokens, types.subList(0, 300), lists.merges(), "qwen35"), "found 300 and 353");
+        assertRefused(() -> Tokenizer.of(tokens, types.subList(0, 300), lists.merges(), "qwen35"), "found 300 and 353");
         assertRefused(() -> Tokenizer.of(tokens, types, lists.merges(), "gpt-2"), "found \"gpt-2\"");
         assertRefused(() -> Tokenizer.of(List.of(), List.of(), List.of(), "qwen35"), "no token for the byte 0x00");
         assertRefused(() -> Tokenizer.of(tokens, types, List.of("h"), "qwen35"), "merge 0 is \"h\"");
@@ -189,8 +189,8 @@ final class TokenizerFilesTest {
             Files.write(vocabFile, part == 0 ? mutate(vocab, random) : vocab);
             Files.write(mergesFile, part == 1 ? mutate(merges, random) : merges);
             Files.write(configFile, part == 2 ? mutate(config, random) : config);
-            refused += readOrRefuse(
-                    () -> Tokenizer.readVocabAndMerges(vocabFile, mergesFile, configFile, "qwen35"), what);
+            refused +=
+                    readOrRefuse(() -> Tokenizer.readVocabAndMerges(vocabFile, mergesFile, configFile, "qwen35"), what);
         }
         assertThat(refused).as("of 8000").isBetween(4000, 7900);
     }
@@ -226,7 +226,9 @@ final class TokenizerFilesTest {
         try {
             Tokenizer tokenizer = reader.get();
             String text = "The <|im_start|> of <think>é 世 😀 in 1999\n";
-            assertThat(tokenizer.decode(tokenizer.encodeUntrusted(text))).as(what).isEqualTo(text);
+            assertThat(tokenizer.decode(tokenizer.encodeUntrusted(text)))
+                    .as(what)
+                    .isEqualTo(text);
             tokenizer.encode(text);
             return 0;
         } catch (TokenizerException e) {
