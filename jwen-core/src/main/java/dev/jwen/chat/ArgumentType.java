@@ -31,7 +31,8 @@ record ArgumentType(Kind kind, boolean nullable) {
     private static final int MAX_DIGITS = 400; // more cannot be a double, and parsing takes quadratic time
     private static final long EXACT_IN_DOUBLE = 1L << 53;
     private static final Pattern INTEGER = Pattern.compile("[+-]?[0-9]{1,400}");
-    private static final Pattern NUMBER = Pattern.compile("[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?");
+    private static final Pattern NUMBER =
+            Pattern.compile("[+-]?(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:[eE][+-]?[0-9]{1,9})?");
 
     /** The type of parameter {@code key} in the schema of all arguments; TEXT where the schema does not say. */
     static ArgumentType of(Map<?, ?> parameters, String key) {
@@ -50,18 +51,18 @@ record ArgumentType(Kind kind, boolean nullable) {
      * The value that the text stands for; the text itself where it is not of this type. {@code null} and {@code None}
      * in any case are null, except for texts that are not nullable. Objects and arrays may be JSON or Python literals.
      */
-    @Nullable Object convert(String raw) {
+    @Nullable
+    Object convert(String raw) {
         String text = isText() ? raw : raw.strip();
         if ((!isText() || nullable) && (text.equalsIgnoreCase("null") || text.equalsIgnoreCase("none"))) {
             return null;
         }
-        Object value =
-                switch (kind) {
-                    case TEXT -> raw;
-                    case INTEGER, NUMBER -> number(text);
-                    case BOOLEAN -> text.equalsIgnoreCase("true");
-                    case JSON -> structure(text);
-                };
+        Object value = switch (kind) {
+            case TEXT -> raw;
+            case INTEGER, NUMBER -> number(text);
+            case BOOLEAN -> text.equalsIgnoreCase("true");
+            case JSON -> structure(text);
+        };
         return value == null ? raw : value;
     }
 
@@ -83,7 +84,10 @@ record ArgumentType(Kind kind, boolean nullable) {
         }
         if (schema.get("type") instanceof List<?> types) {
             List<String> names = types.stream().map(String::valueOf).toList();
-            String first = names.stream().filter(name -> !name.equals("null")).findFirst().orElse("string");
+            String first = names.stream()
+                    .filter(name -> !name.equals("null"))
+                    .findFirst()
+                    .orElse("string");
             return new ArgumentType(kind(first), nullable || names.contains("null"));
         }
         for (String union : List.of("anyOf", "oneOf", "allOf")) {
@@ -108,7 +112,9 @@ record ArgumentType(Kind kind, boolean nullable) {
                 first = of(schema, root, references);
             }
         }
-        return first == null ? new ArgumentType(Kind.TEXT, orNull) : new ArgumentType(first.kind, orNull || first.nullable);
+        return first == null
+                ? new ArgumentType(Kind.TEXT, orNull)
+                : new ArgumentType(first.kind, orNull || first.nullable);
     }
 
     /** The part of the schema that a reference such as {@code #/$defs/Point} names. */

@@ -44,7 +44,8 @@ final class ArgumentValue {
     }
 
     /** The value, after {@link #end}. */
-    @Nullable Object value() {
+    @Nullable
+    Object value() {
         return value;
     }
 

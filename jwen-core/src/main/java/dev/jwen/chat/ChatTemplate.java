@@ -4,6 +4,7 @@ import dev.jwen.template.Limits;
 import dev.jwen.template.Template;
 import dev.jwen.template.TemplateException;
 import java.time.Clock;
+import java.time.ZoneId;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -66,7 +67,7 @@ public final class ChatTemplate {
      */
     public static ChatTemplate of(String source, List<AddedToken> addedTokens, Map<String, String> namedTokens) {
         return new ChatTemplate(
-                Template.parse(source), new Spellings(addedTokens), namedTokens, Clock.systemDefaultZone());
+                Template.parse(source), new Spellings(addedTokens), namedTokens, Clock.system(ZoneId.systemDefault()));
     }
 
     /** Whether the template knows of reasoning before the answer. */
@@ -96,8 +97,10 @@ public final class ChatTemplate {
                 .filter(part -> !(part instanceof ContentPart.Text))
                 .toList();
         if (!media.isEmpty() && !supportsMedia) {
-            throw new ChatException("The conversation has %d pictures or videos, but this model's chat template takes text"
-                    .formatted(media.size()) + " only. Remove them or use a model that sees.");
+            throw new ChatException(
+                    "The conversation has %d pictures or videos, but this model's chat template takes text"
+                                    .formatted(media.size())
+                            + " only. Remove them or use a model that sees.");
         }
         List<PromptPiece> pieces = pieces(conversation, options);
         requireAllShown(media, pieces);
@@ -180,9 +183,9 @@ public final class ChatTemplate {
 
     private static Map<String, Object> part(ContentPart part, Marks marks, boolean byModel) {
         return switch (part) {
-            case ContentPart.Text(String text) -> Map.of("type", "text", "text", marks.mark(text, byModel));
-            case ContentPart.Image _ -> Map.of("type", "image");
-            case ContentPart.Video _ -> Map.of("type", "video");
+            case ContentPart.Text t -> Map.of("type", "text", "text", marks.mark(t.text(), byModel));
+            case ContentPart.Image ignored -> Map.of("type", "image");
+            case ContentPart.Video ignored -> Map.of("type", "video");
         };
     }
 
@@ -208,7 +211,8 @@ public final class ChatTemplate {
                 list.forEach(element -> marked.add(marked(element, marks, byModel)));
                 yield marked;
             }
-            case null, default -> value;
+            case null -> null;
+            default -> value;
         };
     }
 

@@ -45,9 +45,7 @@ public record Conversation(List<Message> messages, List<Tool> tools) {
         } catch (JacksonException e) {
             throw new ChatException("The conversation is not valid JSON: " + e.getOriginalMessage(), e);
         }
-        return root.isObject()
-                ? read(root.path("messages"), root.path("tools"))
-                : read(root, root.path("tools"));
+        return root.isObject() ? read(root.path("messages"), root.path("tools")) : read(root, root.path("tools"));
     }
 
     /** As {@link #fromJson}, from parsed JSON; {@code tools} may be a null or missing node. */
@@ -80,7 +78,9 @@ public record Conversation(List<Message> messages, List<Tool> tools) {
             json.put("reasoning_content", message.reasoning());
         }
         if (!message.toolCalls().isEmpty()) {
-            json.put("tool_calls", message.toolCalls().stream().map(Conversation::call).toList());
+            json.put(
+                    "tool_calls",
+                    message.toolCalls().stream().map(Conversation::call).toList());
         }
         if (message.toolCallId() != null) {
             json.put("tool_call_id", message.toolCallId());
@@ -96,11 +96,11 @@ public record Conversation(List<Message> messages, List<Tool> tools) {
         for (ContentPart part : parts) {
             json.add(
                     switch (part) {
-                        case ContentPart.Text(String text) -> ordered("type", "text", "text", text);
-                        case ContentPart.Image(String source) ->
-                            ordered("type", "image_url", "image_url", Map.of("url", source));
-                        case ContentPart.Video(String source) ->
-                            ordered("type", "video_url", "video_url", Map.of("url", source));
+                        case ContentPart.Text t -> ordered("type", "text", "text", t.text());
+                        case ContentPart.Image i ->
+                            ordered("type", "image_url", "image_url", Map.of("url", i.source()));
+                        case ContentPart.Video v ->
+                            ordered("type", "video_url", "video_url", Map.of("url", v.source()));
                     });
         }
         return json;

@@ -36,7 +36,8 @@ final class ConversationReader {
             }
             if (tool.has("function") || tool.path("type").asString("function").equals("function")) {
                 String inner = tool.path("function").isObject() ? ".function.name" : ".name";
-                JsonNode name = tool.path("function").isObject() ? tool.get("function").path("name") : tool.path("name");
+                JsonNode name =
+                        tool.path("function").isObject() ? tool.get("function").path("name") : tool.path("name");
                 tools.add(new Tool(name(name, at + inner), Json.object(tool)));
             }
         }

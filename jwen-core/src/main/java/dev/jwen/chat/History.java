@@ -98,7 +98,7 @@ public final class History {
         }
         StringBuilder shown = new StringBuilder();
         for (ContentPart part : message.content()) {
-            shown.append(part instanceof ContentPart.Text(String text) ? text : MEDIUM);
+            shown.append(part instanceof ContentPart.Text text ? text.text() : MEDIUM);
         }
         String text = strip(shown.toString());
         return !(text.startsWith(RESPONSE_OPEN) && text.endsWith(RESPONSE_CLOSE));

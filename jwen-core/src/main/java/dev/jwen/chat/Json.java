@@ -80,10 +80,14 @@ final class Json {
 
     /** Long, else BigInteger, else Double. */
     static Number number(Number number) {
-        return switch (number) {
-            case BigInteger big -> big.bitLength() < Long.SIZE ? (Number) big.longValue() : big;
-            case Long _, Integer _, Short _, Byte _ -> number.longValue();
-            default -> number.doubleValue();
-        };
+        if (number instanceof BigInteger big && big.bitLength() >= Long.SIZE) {
+            return big;
+        }
+        boolean whole = number instanceof BigInteger
+                || number instanceof Long
+                || number instanceof Integer
+                || number instanceof Short
+                || number instanceof Byte;
+        return whole ? (Number) number.longValue() : (Number) number.doubleValue();
     }
 }

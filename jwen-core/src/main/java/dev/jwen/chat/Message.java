@@ -29,16 +29,17 @@ public record Message(
         content = joined(content);
         toolCalls = List.copyOf(toolCalls);
         if (role.instructs() && hasMedia(content)) {
-            throw new IllegalArgumentException("A %s message holds text only, found %s. Send pictures in a user message."
-                    .formatted(role.wireName(), content));
+            throw new IllegalArgumentException(
+                    "A %s message holds text only, found %s. Send pictures in a user message."
+                            .formatted(role.wireName(), content));
         }
         if (role != Role.ASSISTANT && (reasoning != null || !toolCalls.isEmpty())) {
             throw new IllegalArgumentException(
                     "Only an assistant message has reasoning or tool calls, this one is from " + role.wireName());
         }
         if (role != Role.TOOL && toolCallId != null) {
-            throw new IllegalArgumentException(
-                    "Only a tool message answers a call (%s), this one is from %s".formatted(toolCallId, role.wireName()));
+            throw new IllegalArgumentException("Only a tool message answers a call (%s), this one is from %s"
+                    .formatted(toolCallId, role.wireName()));
         }
     }
 

@@ -55,8 +55,9 @@ final class Provenance {
         }
         if (suspects.cardinality() == 1) {
             if (!found(suspects, signs, true)) {
-                throw new ChatException("The chat template depends on text in the conversation that spells a token of the"
-                        + " model in a way that cannot be told from the template's own; remove such text");
+                throw new ChatException(
+                        "The chat template depends on text in the conversation that spells a token of the"
+                                + " model in a way that cannot be told from the template's own; remove such text");
             }
             return;
         }
@@ -75,8 +76,9 @@ final class Provenance {
     /** Renders with these suspects marked; takes over the places of the marks if nothing else changed. */
     private boolean found(BitSet suspects, Marks.Signs signs, boolean otherSide) {
         if (++renders > MAX_RENDERS) {
-            throw new ChatException("The chat template depends on too many texts in the conversation that spell tokens of"
-                    + " the model; remove such texts");
+            throw new ChatException(
+                    "The chat template depends on too many texts in the conversation that spell tokens of"
+                            + " the model; remove such texts");
         }
         String marked = render.apply(new Marks(spellings, signs, suspects, otherSide));
         BitSet beginning = new BitSet();

@@ -153,24 +153,20 @@ final class PythonLiteral {
         }
         at = matcher.end();
         String word = matcher.group();
-        switch (word) {
-            case "True", "true" -> {
-                return true;
-            }
-            case "False", "false" -> {
-                return false;
-            }
-            case "None", "null" -> {
-                return null;
-            }
-            default -> {
-                Number number = ArgumentType.number(word);
-                if (number == null) {
-                    throw new NotALiteral();
-                }
-                return number;
-            }
+        return switch (word) {
+            case "True", "true" -> true;
+            case "False", "false" -> false;
+            case "None", "null" -> null;
+            default -> number(word);
+        };
+    }
+
+    private static Number number(String word) throws NotALiteral {
+        Number number = ArgumentType.number(word);
+        if (number == null) {
+            throw new NotALiteral();
         }
+        return number;
     }
 
     private void separator(char close) throws NotALiteral {

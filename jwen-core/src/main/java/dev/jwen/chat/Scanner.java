@@ -154,7 +154,8 @@ final class Scanner {
         int answer = NO;
         for (String tag : tags) {
             int found = tag(next, tag);
-            boolean cutOff = complete && tag.startsWith(text.substring(next, Math.min(text.length(), next + tag.length())));
+            boolean cutOff =
+                    complete && tag.startsWith(text.substring(next, Math.min(text.length(), next + tag.length())));
             if (found >= 0 || cutOff) {
                 return next;
             }

@@ -24,7 +24,8 @@ final class Spellings {
 
     Spellings(List<AddedToken> tokens) {
         longestFirst = tokens.stream()
-                .sorted(Comparator.comparingInt((AddedToken token) -> token.text().length())
+                .sorted(Comparator.comparingInt(
+                                (AddedToken token) -> token.text().length())
                         .reversed())
                 .toList();
         StringBuilder first = new StringBuilder();
@@ -33,7 +34,8 @@ final class Spellings {
     }
 
     /** The first spelling at or after {@code from}, the longest where several start; null if there is none. */
-    @Nullable Match next(String text, int from) {
+    @Nullable
+    Match next(String text, int from) {
         for (int i = from; i < text.length(); i++) {
             if (firstChars.indexOf(text.charAt(i)) < 0) {
                 continue;
@@ -89,7 +91,9 @@ final class Spellings {
             }
         }
         int at = text.length() < spelling.length() ? spelling.indexOf(text) : -1;
-        boolean isName = at > 0 && bracketsOnly(spelling, 0, at) && bracketsOnly(spelling, at + text.length(), spelling.length());
+        boolean isName = at > 0
+                && bracketsOnly(spelling, 0, at)
+                && bracketsOnly(spelling, at + text.length(), spelling.length());
         return isName ? text.length() : 0;
     }
 

@@ -20,13 +20,9 @@ import org.junit.jupiter.params.provider.FieldSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class ResponseParserTest {
-    static final List<Tool> TOOLS = List.of(
-            tool(
-                    """
+    static final List<Tool> TOOLS = List.of(tool("""
                     {"type": "function", "function": {"name": "write_file", "parameters": {"type": "object", "properties": {
-                      "path": {"type": "string"}, "content": {"type": "string"}, "mode": {"type": ["string", "null"]}}}}}"""),
-            tool(
-                    """
+                      "path": {"type": "string"}, "content": {"type": "string"}, "mode": {"type": ["string", "null"]}}}}}"""), tool("""
                     {"type": "function", "function": {"name": "f", "parameters": {"type": "object",
                       "$defs": {"Point": {"type": "object"}, "Loop": {"$ref": "#/$defs/Loop"}},
                       "properties": {
@@ -89,16 +85,16 @@ class ResponseParserTest {
     }
 
     private static @Nullable Event both(Event a, Event b) {
-        if (a instanceof Event.Thinking(String x) && b instanceof Event.Thinking(String y)) {
-            return new Event.Thinking(x + y);
+        if (a instanceof Event.Thinking x && b instanceof Event.Thinking y) {
+            return new Event.Thinking(x.text() + y.text());
         }
-        if (a instanceof Event.Text(String x) && b instanceof Event.Text(String y)) {
-            return new Event.Text(x + y);
+        if (a instanceof Event.Text x && b instanceof Event.Text y) {
+            return new Event.Text(x.text() + y.text());
         }
-        if (a instanceof Event.ToolCallArguments(int i, String x)
-                && b instanceof Event.ToolCallArguments(int j, String y)
-                && i == j) {
-            return new Event.ToolCallArguments(i, x + y);
+        if (a instanceof Event.ToolCallArguments x
+                && b instanceof Event.ToolCallArguments y
+                && x.index() == y.index()) {
+            return new Event.ToolCallArguments(x.index(), x.json() + y.json());
         }
         return null;
     }
@@ -127,7 +123,7 @@ class ResponseParserTest {
             List<Object> whole = seen(List.of(text), thinking);
             assertThat(seen(text.chars().mapToObj(Character::toString).toList(), thinking))
                     .isEqualTo(whole);
-            int step = 1 + text.length() / 100; // all splits of short texts, a sample of those of long ones
+            int step = 1 + text.length() / 50; // all splits of short texts, a sample of those of long ones
             for (int i = 0; i <= text.length(); i++) {
                 for (int j = i; j <= text.length(); j += step) {
                     List<String> pieces = List.of(text.substring(0, i), text.substring(i, j), text.substring(j));
@@ -142,9 +138,29 @@ class ResponseParserTest {
     @Test
     void randomSplitsOfRandomSoupGiveTheSameEvents() {
         List<String> words = List.of(
-                "<think>", "</think>", "<tool_call>", "</tool_call>", "<function=f>", "<function=", "</function>", "<parameter=s>",
-                "<parameter=i>", "<parameter=zz>", "</parameter>", "\n", "\n\n", " ", "<", ">", "</", "12", "null", "word", "é😀",
-                "\n".repeat(70), "x".repeat(300));
+                "<think>",
+                "</think>",
+                "<tool_call>",
+                "</tool_call>",
+                "<function=f>",
+                "<function=",
+                "</function>",
+                "<parameter=s>",
+                "<parameter=i>",
+                "<parameter=zz>",
+                "</parameter>",
+                "\n",
+                "\n\n",
+                " ",
+                "<",
+                ">",
+                "</",
+                "12",
+                "null",
+                "word",
+                "é😀",
+                "\n".repeat(70),
+                "x".repeat(300));
         for (long seed = 0; seed < 3000; seed++) {
             Random random = new Random(seed);
             StringBuilder text = new StringBuilder();
@@ -174,18 +190,20 @@ class ResponseParserTest {
         List<ToolCall> calls = new ArrayList<>();
         for (Object event : seen.subList(0, seen.size() - 1)) {
             switch ((Event) event) {
-                case Event.Thinking(String t) -> reasoning.append(t);
-                case Event.Text(String t) -> content.append(t);
-                case Event.ToolCallStart(int i, String id, String name) -> {
-                    assertThat(i).isEqualTo(calls.size());
-                    assertThat(id).matches("call_[0-9a-f]{24}");
-                    assertThat(name).isNotEmpty();
+                case Event.Thinking t -> reasoning.append(t.text());
+                case Event.Text t -> content.append(t.text());
+                case Event.ToolCallStart start -> {
+                    assertThat(start.index()).isEqualTo(calls.size());
+                    assertThat(start.id()).matches("call_[0-9a-f]{24}");
+                    assertThat(start.name()).isNotEmpty();
                 }
-                case Event.ToolCallArguments(int i, String t) -> json.merge(i, t, String::concat);
-                case Event.ToolCallEnd(int i, ToolCall call) -> {
-                    assertThat(i).isEqualTo(calls.size());
+                case Event.ToolCallArguments t -> json.merge(t.index(), t.json(), String::concat);
+                case Event.ToolCallEnd end -> {
+                    assertThat(end.index()).isEqualTo(calls.size());
+                    ToolCall call = end.call();
                     calls.add(call);
-                    assertThat(new ToolCall(call.id(), call.name(), ToolCall.named(Json.parse(json.get(i)))))
+                    Object parsed = Json.parse(json.getOrDefault(end.index(), ""));
+                    assertThat(new ToolCall(call.id(), call.name(), ToolCall.named(parsed)))
                             .isEqualTo(call);
                 }
             }
@@ -206,12 +224,14 @@ class ResponseParserTest {
     void withoutThinkingEverythingIsAnswer() {
         assertThat(parse("<think>a</think>b", false))
                 .isEqualTo(new Response("", "<think>a</think>b", List.of(), Cut.NOTHING));
-        assertThat(parse("\n\n  indented\n", false)).isEqualTo(new Response("", "  indented\n", List.of(), Cut.NOTHING));
+        assertThat(parse("\n\n  indented\n", false))
+                .isEqualTo(new Response("", "  indented\n", List.of(), Cut.NOTHING));
     }
 
     @Test
     void anOpenedCallEndsTheReasoningButAMentionDoesNot() {
-        Response response = parse("Call <tool_call> now.\n<tool_call>\n\n<function=f>\n</function>\n</tool_call>", true);
+        Response response =
+                parse("Call <tool_call> now.\n<tool_call>\n\n<function=f>\n</function>\n</tool_call>", true);
         assertThat(response.reasoning()).isEqualTo("Call <tool_call> now.");
         assertThat(response.content()).isEmpty();
         assertThat(response.calls()).hasSize(1);
@@ -282,19 +302,23 @@ class ResponseParserTest {
 
     @Test
     void pythonLiteralsAreReadAsPythonWould() {
-        assertThat(PythonLiteral.parse("'\\x41\\u00e9\\U0001F600\\n\\'\\101\\q'")).isEqualTo("Aé😀\n'A\\q");
+        assertThat(PythonLiteral.parse("'\\x41\\u00e9\\U0001F600\\n\\'\\101\\q'"))
+                .isEqualTo("Aé😀\n'A\\q");
         assertThat(PythonLiteral.parse("{1: True, None: \"a'b\"}")).isEqualTo(Map.of("1", true, "None", "a'b"));
-        for (String bad : List.of("'a", "{1}", "[1 2]", "{[1]: 2}", "foo()", "1 1", "'\\xg0'", "'\\U99999999'", "", "[", "'a\nb'")) {
+        for (String bad : List.of(
+                "'a", "{1}", "[1 2]", "{[1]: 2}", "foo()", "1 1", "'\\xg0'", "'\\U99999999'", "", "[", "'a\nb'")) {
             assertThat(PythonLiteral.parse(bad)).as(bad).isNull();
         }
     }
 
     @Test
     void tagsInsideCodeDoNotEndTheValue() {
-        String code = "<config>\n  <parameter>x</parameter>\n</config>\ns = \"</function>\";\n<parameter=content>\n<parameter=other>\n"
-                + "</tool_call>\n</function> // end\nlast </parameter> line";
-        assertThat(arguments("<tool_call>\n<function=write_file>\n<parameter=path>\np\n</parameter>\n<parameter=content>\n" + code
-                        + "\n</parameter>\n</function>\n</tool_call>"))
+        String code =
+                "<config>\n  <parameter>x</parameter>\n</config>\ns = \"</function>\";\n<parameter=content>\n<parameter=other>\n"
+                        + "</tool_call>\n</function> // end\nlast </parameter> line";
+        assertThat(arguments(
+                        "<tool_call>\n<function=write_file>\n<parameter=path>\np\n</parameter>\n<parameter=content>\n"
+                                + code + "\n</parameter>\n</function>\n</tool_call>"))
                 .isEqualTo(Map.of("path", "p", "content", code));
     }
 
@@ -308,24 +332,33 @@ class ResponseParserTest {
                 "<parameter=path>\np\n</parameter>\n<parameter=content>\nc\n</parameter>\n</tool_call>",
                 "<parameter=path>\np\n</parameter>\n<parameter=content>\nc\n</parameter>\n</function>",
                 "<parameter=path>\np\n</parameter>\n<parameter=content>\nc")) {
-            assertThat(arguments("<tool_call>\n<function=write_file>\n" + body)).as(body).isEqualTo(both);
+            assertThat(arguments("<tool_call>\n<function=write_file>\n" + body))
+                    .as(body)
+                    .isEqualTo(both);
         }
         Response two = parse(
                 "<tool_call>\n<function=f>\n<parameter=s>\nx\n</tool_call>\n<tool_call>\n<function=f>\n<parameter=i>\n1\n</parameter>\n"
                         + "<tool_call>\n<function=f>\n</function>\n<function=f>\n</function>\n</tool_call>\nend",
                 false);
-        assertThat(two.calls()).extracting(ToolCall::arguments)
+        assertThat(two.calls())
+                .extracting(ToolCall::arguments)
                 .isEqualTo(List.of(Map.of("s", "x"), Map.of("i", 1L), Map.of(), Map.of()));
         assertThat(two.content()).isEqualTo("end");
     }
 
     @Test
     void theResponseSaysWhereItBrokeOff() {
-        assertThat(parse("a<tool_call>\n<function=f>\n<parameter=s>\nhal", false).cut()).isEqualTo(Cut.CALL);
-        assertThat(parse("a<tool_call>\n<function=f>\n<parameter=s>\nhal", false).calls().getFirst().arguments())
+        assertThat(parse("a<tool_call>\n<function=f>\n<parameter=s>\nhal", false)
+                        .cut())
+                .isEqualTo(Cut.CALL);
+        assertThat(parse("a<tool_call>\n<function=f>\n<parameter=s>\nhal", false)
+                        .calls()
+                        .getFirst()
+                        .arguments())
                 .isEqualTo(Map.of("s", "hal"));
         assertThat(parse("why<tool_call>\n<function=f", true)).isEqualTo(new Response("why", "", List.of(), Cut.CALL));
-        assertThat(parse("a<tool_call>\n<function=f>\n</function>", false).cut()).isEqualTo(Cut.NOTHING);
+        assertThat(parse("a<tool_call>\n<function=f>\n</function>", false).cut())
+                .isEqualTo(Cut.NOTHING);
         assertThat(parse("a<tool_call>\n<function=f>\n</function>\n</tool_", false))
                 .extracting(Response::content, Response::cut)
                 .containsExactly("a", Cut.NOTHING);
@@ -336,8 +369,11 @@ class ResponseParserTest {
     void theNameAndTextArgumentsAppearWhileTheyArrive() {
         ResponseParser parser = new ResponseParser(false, TOOLS, new SplittableRandom(7));
         assertThat(parser.feed("<tool_call>\n<function=write_file")).isEmpty();
-        assertThat(parser.feed(">")).singleElement().isInstanceOfSatisfying(
-                Event.ToolCallStart.class, start -> assertThat(start.name()).isEqualTo("write_file"));
+        assertThat(parser.feed(">"))
+                .singleElement()
+                .isInstanceOfSatisfying(
+                        Event.ToolCallStart.class,
+                        start -> assertThat(start.name()).isEqualTo("write_file"));
         assertThat(parser.feed("\n<parameter=path>\nsrc/\"A\"\n"))
                 .isEqualTo(List.of(new Event.ToolCallArguments(0, "{\"path\": \"src/\\\"A\\\"")));
         assertThat(parser.feed("</param")).isEmpty();
@@ -345,7 +381,18 @@ class ResponseParserTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"x", "<", "\n", "a\n<", "<tool_call>", "</think", "<tool_call> <function=", "\n</parameter>\n", "\n<parameter=s"})
+    @ValueSource(
+            strings = {
+                "x",
+                "<",
+                "\n",
+                "a\n<",
+                "<tool_call>",
+                "</think",
+                "<tool_call> <function=",
+                "\n</parameter>\n",
+                "\n<parameter=s"
+            })
     void timeIsLinearAndLittleIsHeldBack(String unit) {
         String text = unit.repeat(1_000_000 / unit.length());
         for (String prefix : List.of("", "<tool_call>\n<function=write_file>\n<parameter=content>\n")) {
@@ -362,11 +409,11 @@ class ResponseParserTest {
         parser.feed(prefix);
         int seen = 0;
         int most = 0;
-        for (int i = 0; i < text.length(); i += 3) {
-            for (Event event : parser.feed(text.substring(i, Math.min(i + 3, text.length())))) {
+        for (int i = 0; i < text.length(); i += 7) {
+            for (Event event : parser.feed(text.substring(i, Math.min(i + 7, text.length())))) {
                 seen += switch (event) {
-                    case Event.Text(String t) -> t.length();
-                    case Event.ToolCallArguments(int _, String t) -> t.length();
+                    case Event.Text t -> t.text().length();
+                    case Event.ToolCallArguments t -> t.json().length();
                     default -> 0;
                 };
             }
