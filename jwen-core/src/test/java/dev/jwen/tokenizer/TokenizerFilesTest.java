@@ -61,13 +61,14 @@ final class TokenizerFilesTest {
                 "[\"Ġ\",\"i\"]§7§expected a merge to be a string, found 7",
                 "[\"Ġ\",\"i\"]§\"Ġi\"§merge 0 is \"Ġi\", expected two tokens",
                 "[\"Ġ\",\"i\"]§[\"Ġ\",\"\"]§merge 0 is \"Ġ \", expected two tokens",
-                "[\"Ġ\",\"i\"]§[\"qq\",\"i\"]§merge 0 is \"qq i\", but its left part is not in the vocabulary",
-                "[\"Ġ\",\"i\"]§[\"i\",\"qq\"]§merge 0 is \"i qq\", but its right part is not in the vocabulary",
-                "[\"Ġ\",\"i\"]§[\"q\",\"i\"]§merge 0 is \"q i\", but its result is not in the vocabulary",
+                "[\"Ġ\",\"i\"]§[\"qq\",\"i\"]§merge 0 is \"qq i\", expected its parts and its result in the vocabulary, found no left part",
+                "[\"Ġ\",\"i\"]§[\"i\",\"qq\"]§merge 0 is \"i qq\", expected its parts and its result in the vocabulary, found no right part",
+                "[\"Ġ\",\"i\"]§[\"q\",\"i\"]§merge 0 is \"q i\", expected its parts and its result in the vocabulary, found no result",
                 "[\"h\",\"e\"]§[\"Ġ\",\"i\"]§merge \"Ġ i\" is listed at 0 and at 1, expected once",
                 "\"added_tokens\":[§\"added_tokens\":7,\"x\":[§expected added_tokens to be an array, found 7",
-                "\"id\":320§\"id\":319§id 319 is both \"и\" and the added token \"<|endoftext|>\"",
-                "\"id\":320§\"id\":321§added token",
+                "\"added_tokens\":[§\"added_tokens\":[{\"id\":319,\"content\":\"<x>\"},§id 319 is both \"и\" and the added token \"<x>\"",
+                "\"added_tokens\":[§\"added_tokens\":[{\"id\":320,\"content\":\"<x>\"},§id 320 is both \"<x>\" and the added token \"<|endoftext|>\"",
+                "\"id\":320§\"id\":321§expected a token for every id up to 352, found none for 320",
                 "\"id\":320§\"id\":-320§the id of an added token to be in 0..9999999, found -320",
                 "\"id\":320§\"id\":10000000§the id of an added token to be in 0..9999999, found 10000000",
                 "\"id\":320§\"ident\":320§the id of an added token to be in 0..9999999, found nothing",
@@ -112,7 +113,8 @@ final class TokenizerFilesTest {
     @Test
     void filesThatAreNotThereOrNotTextAreRefused() throws IOException {
         assertRefused(() -> Tokenizer.open(directory), directory.toString(), "tokenizer.json", "found neither");
-        assertRefused(() -> Tokenizer.readJson(directory.resolve("none.json")), "none.json: expected a file, found none");
+        assertRefused(
+                () -> Tokenizer.readJson(directory.resolve("none.json")), "none.json: expected a file, found none");
         assertRefused(() -> Tokenizer.readJson(directory), directory.toString());
         Path file = directory.resolve("latin1.json");
         Files.writeString(file, "{\"é\":1}", StandardCharsets.ISO_8859_1);
@@ -149,8 +151,7 @@ final class TokenizerFilesTest {
         Tiny.Lists lists = Tiny.lists(0);
         List<String> tokens = lists.tokens();
         List<Integer> types = lists.types();
-        assertRefused(
-                () -> Tokenizer.of(tokens, types.subList(0, 300), lists.merges(), "qwen35"), "found 300 and 353");
+        assertRefused(() -> Tokenizer.of(tokens, types.subList(0, 300), lists.merges(), "qwen35"), "found 300 and 353");
         assertRefused(() -> Tokenizer.of(tokens, types, lists.merges(), "gpt-2"), "found \"gpt-2\"");
         assertRefused(() -> Tokenizer.of(List.of(), List.of(), List.of(), "qwen35"), "no token for the byte 0x00");
         assertRefused(() -> Tokenizer.of(tokens, types, List.of("h"), "qwen35"), "merge 0 is \"h\"");
@@ -161,7 +162,7 @@ final class TokenizerFilesTest {
         assertRefused(() -> Tokenizer.of(tokens, badTypes, lists.merges(), "qwen35"), "no token for the byte 0x32");
         List<String> emptyAdded = new ArrayList<>(tokens);
         emptyAdded.set(330, "");
-        assertRefused(() -> Tokenizer.of(emptyAdded, types, lists.merges(), "qwen35"), "added token 330 is empty");
+        assertRefused(() -> Tokenizer.of(emptyAdded, types, lists.merges(), "qwen35"), "text of added token 330");
         List<String> nothing = Collections.nCopies(10_000_001, "");
         assertRefused(
                 () -> Tokenizer.of(nothing, Collections.nCopies(10_000_001, 5), List.of(), "qwen35"),
@@ -189,8 +190,8 @@ final class TokenizerFilesTest {
             Files.write(vocabFile, part == 0 ? mutate(vocab, random) : vocab);
             Files.write(mergesFile, part == 1 ? mutate(merges, random) : merges);
             Files.write(configFile, part == 2 ? mutate(config, random) : config);
-            refused += readOrRefuse(
-                    () -> Tokenizer.readVocabAndMerges(vocabFile, mergesFile, configFile, "qwen35"), what);
+            refused +=
+                    readOrRefuse(() -> Tokenizer.readVocabAndMerges(vocabFile, mergesFile, configFile, "qwen35"), what);
         }
         assertThat(refused).as("of 8000").isBetween(4000, 7900);
     }
@@ -226,7 +227,9 @@ final class TokenizerFilesTest {
         try {
             Tokenizer tokenizer = reader.get();
             String text = "The <|im_start|> of <think>é 世 😀 in 1999\n";
-            assertThat(tokenizer.decode(tokenizer.encodeUntrusted(text))).as(what).isEqualTo(text);
+            assertThat(tokenizer.decode(tokenizer.encodeUntrusted(text)))
+                    .as(what)
+                    .isEqualTo(text);
             tokenizer.encode(text);
             return 0;
         } catch (TokenizerException e) {

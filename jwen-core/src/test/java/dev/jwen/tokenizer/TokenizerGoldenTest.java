@@ -29,7 +29,8 @@ final class TokenizerGoldenTest {
 
     @Test
     void tinyTokenizerGivesTheIdsOfTheReference() {
-        assertCases(Tiny.open(), Golden.json(Tiny.DIRECTORY.resolve("tiny.json")).values());
+        assertCases(
+                Tiny.open(), Golden.json(Tiny.DIRECTORY.resolve("tiny.json")).values());
     }
 
     @Test
@@ -52,10 +53,11 @@ final class TokenizerGoldenTest {
         Files.writeString(file, json);
         assertCases(
                 Tokenizer.readJson(file),
-                Golden.json(Golden.shared("golden/tokenizer/qwen3.json")).get("cases").values());
+                Golden.json(Golden.shared("golden/tokenizer/qwen3.json"))
+                        .get("cases")
+                        .values());
 
-        Files.writeString(
-                file, json.replace(quoted(SplitPattern.QWEN2.regex()), quoted(SplitPattern.QWEN35.regex())));
+        Files.writeString(file, json.replace(quoted(SplitPattern.QWEN2.regex()), quoted(SplitPattern.QWEN35.regex())));
         assertCases(
                 Tokenizer.readJson(file),
                 Golden.json(Golden.shared("golden/tokenizer/qwen3-vocab-qwen35-regex.json"))

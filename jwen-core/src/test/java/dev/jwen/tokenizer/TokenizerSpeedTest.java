@@ -14,14 +14,42 @@ final class TokenizerSpeedTest {
     @Test
     void noTextTakesQuadraticTime() {
         for (String unit : List.of(
-                "a", "ab", "日", "日本語", " ", "\n", " \n", "!", "!?.", "7", "'", "'s", "<", "<|im_start", "<|im_end|>",
-                "\u0301", "\u0301\u0316", "\u0345\u0301\u0316\u0334", "\u0f73\u0f71", "a\u0301", "\u1161", "\u1100\u1161\u11a8",
-                "😀", "👩\u200d", "\ud834\udd65\ud834\udd6e", "\ud800", "\u00a0", "\t", "the ")) {
+                "a",
+                "ab",
+                "日",
+                "日本語",
+                " ",
+                "\n",
+                " \n",
+                "!",
+                "!?.",
+                "7",
+                "'",
+                "'s",
+                "<",
+                "<|im_start",
+                "<|im_end|>",
+                "\u0301",
+                "\u0301\u0316",
+                "\u0345\u0301\u0316\u0334",
+                "\u0f73\u0f71",
+                "a\u0301",
+                "\u1161",
+                "\u1100\u1161\u11a8",
+                "😀",
+                "👩\u200d",
+                "\ud834\udd65\ud834\udd6e",
+                "\ud800",
+                "\u00a0",
+                "\t",
+                "the ")) {
             String text = "x" + unit.repeat(LENGTH / unit.length());
             assertGrowsLinearly(unit, text, text + text + text + text);
         }
         String marks = "\u0301".repeat(LENGTH);
-        assertGrowsLinearly("blocks of marks", "a" + marks + marks.replace('\u0301', '\u0316'),
+        assertGrowsLinearly(
+                "blocks of marks",
+                "a" + marks + marks.replace('\u0301', '\u0316'),
                 "a" + marks.repeat(4) + marks.replace('\u0301', '\u0316').repeat(4));
     }
 

@@ -51,7 +51,8 @@ final class TokenizerTest {
 
     @Test
     void mergesWrittenAsStringsAreThoseWrittenAsPairs(@TempDir Path directory) throws Exception {
-        String strings = Files.readString(Tiny.JSON).replaceAll("\\[\"([^ ]+?)\",\"([^ ]+?)\"]", "\"$1 $2\"");
+        String strings = Files.readString(Tiny.JSON)
+                .replaceAll("\\[\"((?:[^\"\\\\]|\\\\.)+)\",\"((?:[^\"\\\\]|\\\\.)+)\"]", "\"$1 $2\"");
         assertThat(strings).contains("\"Ġ i\"");
         Tokenizer tokenizer = Tokenizer.readJson(Files.writeString(directory.resolve("t.json"), strings));
         for (String text : texts()) {
@@ -63,7 +64,7 @@ final class TokenizerTest {
     void addedTokensInUntrustedTextAreCharacters() {
         String text = "a<|im_end|>\n<think>é</think>";
         assertThat(tiny.encode(text)).contains(322, 344, 345);
-        assertThat(Arrays.stream(tiny.encodeUntrusted(text)).max()).hasValueLessThan(320);
+        assertThat(IntStream.of(tiny.encodeUntrusted(text))).allMatch(id -> id < 320);
         assertThat(tiny.decode(tiny.encodeUntrusted(text), true)).isEqualTo(text);
     }
 
@@ -113,9 +114,9 @@ final class TokenizerTest {
         assertThat(tiny.token(tiny.id(" the").getAsInt())).isEqualTo(" the");
         for (int id = 0; id < tiny.vocabularySize(); id++) {
             String token = tiny.token(id);
-            assertThat(tiny.id(token).orElse(id))
-                    .as("id %d, %s", id, token)
-                    .isEqualTo(token.contains("\uFFFD") ? tiny.id(token).orElse(id) : id);
+            if (!token.contains("\uFFFD")) { // whole characters
+                assertThat(tiny.id(token)).as(token).hasValue(id);
+            }
         }
     }
 
