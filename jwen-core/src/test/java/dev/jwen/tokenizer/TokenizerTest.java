@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.SplittableRandom;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -58,6 +59,42 @@ final class TokenizerTest {
         for (String text : texts()) {
             assertThat(tokenizer.encode(text)).as(text).isEqualTo(tiny.encode(text));
         }
+    }
+
+    @Test
+    void mergingALongPieceAppliesTheRulesOneByOne() {
+        long seed = 11;
+        SplittableRandom random = new SplittableRandom(seed);
+        List<String> rules = Tiny.lists(0).merges();
+        for (int round = 0; round < 200; round++) {
+            List<String> parts = new ArrayList<>();
+            random.ints(random.nextInt(1, 200), 0, 8)
+                    .forEach(letter -> parts.add("thearins".substring(letter, letter + 1)));
+            String text = String.join("", parts);
+            for (int rule = nextRule(rules, parts); rule < rules.size(); rule = nextRule(rules, parts)) {
+                int at = pairs(parts).indexOf(rules.get(rule)); // leftmost
+                parts.set(at, parts.get(at) + parts.remove(at + 1));
+            }
+            assertThat(tiny.encode(text))
+                    .as("seed %d, round %d", seed, round)
+                    .isEqualTo(parts.stream()
+                            .mapToInt(part -> tiny.id(part).orElseThrow())
+                            .toArray());
+        }
+    }
+
+    private static int nextRule(List<String> rules, List<String> parts) {
+        return pairs(parts).stream()
+                .mapToInt(rules::indexOf)
+                .filter(rule -> rule >= 0)
+                .min()
+                .orElse(rules.size());
+    }
+
+    private static List<String> pairs(List<String> parts) {
+        return IntStream.range(1, parts.size())
+                .mapToObj(i -> parts.get(i - 1) + " " + parts.get(i))
+                .toList();
     }
 
     @Test
