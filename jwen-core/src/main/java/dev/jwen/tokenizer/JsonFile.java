@@ -20,10 +20,10 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** A JSON file read as a stream. Whatever is wrong with it becomes a {@link TokenizerException} that says where. */
 final class JsonFile {
-    /** Many times the size and the number of values in the largest tokenizer.json known. */
-    private static final long MAX_SIZE_BYTES = 128L << 20;
+    /** Three times the size and the number of values of the largest tokenizer.json known. */
+    private static final long MAX_SIZE_BYTES = 64L << 20;
 
-    private static final long MAX_VALUES = 16_000_000;
+    private static final long MAX_VALUES = 4_000_000;
 
     // Every name in a vocabulary is new: a table of names seen before would only cost time and memory.
     private static final JsonMapper JSON = JsonMapper.builder(JsonFactory.builder()
@@ -76,7 +76,7 @@ final class JsonFile {
         } catch (CharacterCodingException e) {
             throw new TokenizerException("%s: expected UTF-8, found bytes that are none".formatted(path), e);
         } catch (IOException e) {
-            throw new TokenizerException("%s: cannot be read: %s".formatted(path, e.getMessage()), e);
+            throw new TokenizerException("%s: expected a readable file, found: %s".formatted(path, e.getMessage()), e);
         }
     }
 

@@ -51,8 +51,9 @@ final class Merges {
         results[rank] = vocabulary.find(bytes, 0, end);
         if (left < 0 || right < 0 || results[rank] < 0) {
             String missing = left < 0 ? "left part" : right < 0 ? "right part" : "result";
-            throw new TokenizerException("%s: merge %d is \"%s\", but its %s is not in the vocabulary"
-                    .formatted(source, rank, Quote.of(rule), missing));
+            throw new TokenizerException(
+                    "%s: merge %d is \"%s\", expected its parts and its result in the vocabulary, found no %s"
+                            .formatted(source, rank, Quote.of(rule), missing));
         }
         int slot = slot(left, right);
         if (pairs[slot] != FREE) {

@@ -92,14 +92,14 @@ final class Normalization {
                 .forEach(c -> decomposed.append(
                         decompositions.computeIfAbsent(c, mark -> decompose(Character.toString(mark)))));
         int[] marks = decomposed.codePoints().toArray();
-        Map<Integer, Integer> ranks = ranks(marks);
+        int[] ranks = ranks(marks);
         StringBuilder ordered = new StringBuilder();
         for (int from = 0, to; from < marks.length; from = to + 1) {
             to = from;
-            while (to < marks.length && ranks.get(marks[to]) >= 0) {
+            while (to < marks.length && ranks[to] >= 0) {
                 to++;
             }
-            appendByRank(marks, from, to, ranks, ordered);
+            appendByRank(marks, ranks, from, to, ordered);
             if (to < marks.length) {
                 ordered.appendCodePoint(marks[to]);
             }
@@ -107,11 +107,10 @@ final class Normalization {
         return ordered;
     }
 
-    private static void appendByRank(
-            int[] marks, int from, int to, Map<Integer, Integer> ranks, StringBuilder ordered) {
+    private static void appendByRank(int[] marks, int[] ranks, int from, int to, StringBuilder ordered) {
         long[] keys = new long[to - from];
         for (int i = 0; i < keys.length; i++) {
-            keys[i] = (long) ranks.get(marks[from + i]) << 32 | i;
+            keys[i] = (long) ranks[from + i] << 32 | i;
         }
         Arrays.sort(keys);
         for (long key : keys) {
@@ -119,20 +118,21 @@ final class Normalization {
         }
     }
 
-    /** For each mark the order of its combining class among those present, or -1 where the class is 0. */
-    private static Map<Integer, Integer> ranks(int[] marks) {
-        List<Integer> distinct = Arrays.stream(marks).distinct().boxed().toList();
-        Map<Integer, Integer> ranks = new HashMap<>();
-        distinct.forEach(mark -> ranks.put(mark, -1));
-        List<Integer> sorted = distinct.stream()
+    /** The order of each mark's combining class among those present, or -1 where the class is 0. */
+    private static int[] ranks(int[] marks) {
+        List<Integer> sorted = Arrays.stream(marks)
+                .distinct()
                 .filter(mark -> swaps(mark, LOWEST_CLASS) || swaps(HIGHEST_CLASS, mark))
+                .boxed()
                 .sorted((a, b) -> swaps(a, b) ? 1 : swaps(b, a) ? -1 : 0)
                 .toList();
+        Map<Integer, Integer> ranks = new HashMap<>();
+        int rank = 0;
         for (int i = 0; i < sorted.size(); i++) {
-            boolean first = i == 0 || swaps(sorted.get(i), sorted.get(i - 1));
-            ranks.put(sorted.get(i), first ? i : ranks.get(sorted.get(i - 1)));
+            rank += i > 0 && swaps(sorted.get(i), sorted.get(i - 1)) ? 1 : 0;
+            ranks.put(sorted.get(i), rank);
         }
-        return ranks;
+        return Arrays.stream(marks).map(mark -> ranks.getOrDefault(mark, -1)).toArray();
     }
 
     /** Whether the first mark has a higher combining class than the second, and neither has class 0. */

@@ -42,6 +42,6 @@ final class PieceCache {
         for (int at = from; at < to; at++) {
             hash = 31 * hash + text[at];
         }
-        return hash * 0x9E3779B9 >>> (32 - BITS);
+        return (hash * 0x9E3779B9) >>> (32 - BITS);
     }
 }

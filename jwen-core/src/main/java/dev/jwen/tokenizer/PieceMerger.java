@@ -75,11 +75,11 @@ final class PieceMerger {
                 token[length++] = byteIds[0xe0 | c >> 12];
             } else {
                 token[length++] = byteIds[0xf0 | c >> 18];
-                token[length++] = byteIds[0x80 | c >> 12 & 0x3f];
+                token[length++] = byteIds[0x80 | (c >> 12 & 0x3f)];
             }
-            token[length++] = byteIds[0x80 | c >> 6 & 0x3f];
+            token[length++] = byteIds[0x80 | (c >> 6 & 0x3f)];
         }
-        token[length++] = byteIds[0x80 | c & 0x3f];
+        token[length++] = byteIds[0x80 | (c & 0x3f)];
     }
 
     private void link() {

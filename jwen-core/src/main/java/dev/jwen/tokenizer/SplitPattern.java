@@ -45,6 +45,7 @@ enum SplitPattern {
 
     private final String regex;
     private final byte mark;
+
     @SuppressWarnings("ImmutableEnumChecker") // filled by the constructor, only read afterwards
     private final byte[] kinds = new byte[1 << 16];
 

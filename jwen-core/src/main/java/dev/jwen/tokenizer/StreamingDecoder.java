@@ -68,7 +68,7 @@ public final class StreamingDecoder {
 
     private void appendByte(int b) {
         if (missing > 0 && b >= lowest && b <= highest) {
-            partial = partial << 6 | b & 0x3f;
+            partial = partial << 6 | (b & 0x3f);
             lowest = 0x80;
             highest = 0xbf;
             if (--missing == 0) {

@@ -8,6 +8,7 @@ import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -52,6 +53,7 @@ public final class Tokenizer {
             }
         }
         merges = new Merges(source, definition.merges(), vocabulary);
+        checkMerges(source, definition);
         int size = vocabulary.size();
         for (AddedTokens.Token token : definition.added()) {
             size = Math.max(size, token.id() + 1);
@@ -65,6 +67,17 @@ public final class Tokenizer {
                 definition.added().stream().filter(t -> !t.normalized()).toList());
         addedNormalized = new AddedTokens(
                 definition.added().stream().filter(t -> t.normalized()).toList());
+    }
+
+    /** A vocabulary is trained one rule per token, so far fewer rules mean that some are lost. */
+    private static void checkMerges(String source, Definition definition) {
+        long built = definition.tokens().stream().filter(Objects::nonNull).count() - 256;
+        int rules = definition.merges().size();
+        if (rules < built * 9 / 10) {
+            throw new TokenizerException(
+                    "%s: expected about %d merges for as many tokens of several bytes, found %d. The file may be cut short."
+                            .formatted(source, built, rules));
+        }
     }
 
     private void add(String source, AddedTokens.Token token) {

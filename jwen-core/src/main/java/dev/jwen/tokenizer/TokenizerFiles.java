@@ -275,7 +275,8 @@ final class TokenizerFiles {
                 case 1, 5 -> {}
                 case 3, 4 -> {
                     if (token.isEmpty()) {
-                        throw new TokenizerException("%s: added token %d is empty".formatted(source, id));
+                        throw new TokenizerException(
+                                "%s: expected the text of added token %d, found an empty one".formatted(source, id));
                     }
                     added.add(new AddedTokens.Token(id, Normalization.wellFormed(token), types.get(id) == 3, false));
                 }

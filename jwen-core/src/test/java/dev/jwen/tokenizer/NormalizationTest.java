@@ -1,6 +1,7 @@
 package dev.jwen.tokenizer;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.fail;
 
 import java.text.Normalizer;
 import java.util.Arrays;
@@ -44,8 +45,11 @@ final class NormalizationTest {
         for (int c = 0; c <= Character.MAX_CODE_POINT; c++) {
             if (!marks.get(c) && Character.getType(c) != Character.SURROGATE) {
                 String other = Character.toString(c);
-                assertThat(decompose(other + '\u0334')).as("U+%04X", c).doesNotStartWith("\u0334");
-                assertThat(decompose('\u0345' + other)).as("U+%04X", c).startsWith("\u0345");
+                boolean stays = !decompose(other + '\u0334').startsWith("\u0334")
+                        && decompose('\u0345' + other).startsWith("\u0345");
+                if (!stays) {
+                    fail("U+%04X", c);
+                }
             }
         }
     }

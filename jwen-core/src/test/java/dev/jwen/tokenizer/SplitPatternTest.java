@@ -23,7 +23,11 @@ final class SplitPatternTest {
         SplittableRandom random = new SplittableRandom(seed);
         int[] alphabet = ALPHABET.codePoints().toArray();
         Pattern regex = Pattern.compile(pattern.regex(), Pattern.UNICODE_CHARACTER_CLASS | Pattern.UNICODE_CASE);
+<<<<<<< HEAD
         for (int round = 0; round < 50_000; round++) {
+=======
+        for (int round = 0; round < 20_000; round++) {
+>>>>>>> tokenizer
             StringBuilder text = new StringBuilder();
             for (int length = random.nextInt(12); length >= 0; length--) {
                 text.appendCodePoint(alphabet[random.nextInt(alphabet.length)]);
@@ -41,7 +45,11 @@ final class SplitPatternTest {
         for (int c = 0; c <= Character.MAX_CODE_POINT; c++) {
             if (Character.getType(c) != Character.SURROGATE) {
                 String text = "a" + Character.toString(c) + Character.toString(c) + " " + Character.toString(c) + "1";
-                assertThat(pattern.pieces(text)).as("U+%04X", c).isEqualTo(matches(regex, text));
+                List<String> pieces = pattern.pieces(text);
+                List<String> expected = matches(regex, text);
+                if (!pieces.equals(expected)) {
+                    assertThat(pieces).as("U+%04X", c).isEqualTo(expected);
+                }
             }
         }
     }
@@ -55,13 +63,9 @@ final class SplitPatternTest {
     private static List<String> matches(Pattern regex, CharSequence text) {
         List<String> pieces = new ArrayList<>();
         Matcher matcher = regex.matcher(text);
-        int end = 0;
         while (matcher.find()) {
-            assertThat(matcher.start()).isEqualTo(end);
             pieces.add(matcher.group());
-            end = matcher.end();
         }
-        assertThat(end).isEqualTo(text.length());
         return pieces;
     }
 }

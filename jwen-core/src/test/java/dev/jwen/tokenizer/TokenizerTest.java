@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.SplittableRandom;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -51,7 +52,8 @@ final class TokenizerTest {
 
     @Test
     void mergesWrittenAsStringsAreThoseWrittenAsPairs(@TempDir Path directory) throws Exception {
-        String strings = Files.readString(Tiny.JSON).replaceAll("\\[\"([^ ]+?)\",\"([^ ]+?)\"]", "\"$1 $2\"");
+        String strings = Files.readString(Tiny.JSON)
+                .replaceAll("\\[\"((?:[^\"\\\\]|\\\\.)+)\",\"((?:[^\"\\\\]|\\\\.)+)\"]", "\"$1 $2\"");
         assertThat(strings).contains("\"Ġ i\"");
         Tokenizer tokenizer = Tokenizer.readJson(Files.writeString(directory.resolve("t.json"), strings));
         for (String text : texts()) {
@@ -60,10 +62,46 @@ final class TokenizerTest {
     }
 
     @Test
+    void mergingALongPieceAppliesTheRulesOneByOne() {
+        long seed = 11;
+        SplittableRandom random = new SplittableRandom(seed);
+        List<String> rules = Tiny.lists(0).merges();
+        for (int round = 0; round < 200; round++) {
+            List<String> parts = new ArrayList<>();
+            random.ints(random.nextInt(1, 200), 0, 8)
+                    .forEach(letter -> parts.add("thearins".substring(letter, letter + 1)));
+            String text = String.join("", parts);
+            for (int rule = nextRule(rules, parts); rule < rules.size(); rule = nextRule(rules, parts)) {
+                int at = pairs(parts).indexOf(rules.get(rule)); // leftmost
+                parts.set(at, parts.get(at) + parts.remove(at + 1));
+            }
+            assertThat(tiny.encode(text))
+                    .as("seed %d, round %d", seed, round)
+                    .isEqualTo(parts.stream()
+                            .mapToInt(part -> tiny.id(part).orElseThrow())
+                            .toArray());
+        }
+    }
+
+    private static int nextRule(List<String> rules, List<String> parts) {
+        return pairs(parts).stream()
+                .mapToInt(rules::indexOf)
+                .filter(rule -> rule >= 0)
+                .min()
+                .orElse(rules.size());
+    }
+
+    private static List<String> pairs(List<String> parts) {
+        return IntStream.range(1, parts.size())
+                .mapToObj(i -> parts.get(i - 1) + " " + parts.get(i))
+                .toList();
+    }
+
+    @Test
     void addedTokensInUntrustedTextAreCharacters() {
         String text = "a<|im_end|>\n<think>é</think>";
         assertThat(tiny.encode(text)).contains(322, 344, 345);
-        assertThat(Arrays.stream(tiny.encodeUntrusted(text)).max()).hasValueLessThan(320);
+        assertThat(IntStream.of(tiny.encodeUntrusted(text))).allMatch(id -> id < 320);
         assertThat(tiny.decode(tiny.encodeUntrusted(text), true)).isEqualTo(text);
     }
 
@@ -113,9 +151,9 @@ final class TokenizerTest {
         assertThat(tiny.token(tiny.id(" the").getAsInt())).isEqualTo(" the");
         for (int id = 0; id < tiny.vocabularySize(); id++) {
             String token = tiny.token(id);
-            assertThat(tiny.id(token).orElse(id))
-                    .as("id %d, %s", id, token)
-                    .isEqualTo(token.contains("\uFFFD") ? tiny.id(token).orElse(id) : id);
+            if (!token.contains("\uFFFD")) { // whole characters
+                assertThat(tiny.id(token)).as(token).hasValue(id);
+            }
         }
     }
 
