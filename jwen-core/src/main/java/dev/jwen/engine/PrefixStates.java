@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
  * so a prompt that shares only a part of the last one continues from the longest state kept here.
  */
 final class PrefixStates implements AutoCloseable {
+    @SuppressWarnings("ArrayRecordComponent") // compared by Arrays.equals, never as a record
     private record Entry(int[] tokens, State state) {}
 
     private final int capacity;

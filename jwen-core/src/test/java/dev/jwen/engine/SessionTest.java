@@ -65,8 +65,16 @@ class SessionTest {
         int[] first = prompt("<|im_start|>user\nhello there<|im_end|>\n<|im_start|>assistant\n");
         Completion one = session.generate(first, GREEDY, Listener.NONE);
         assertThat(one.cachedTokens()).isZero();
-        int[] second = prompt("<|im_start|>user\nhello there<|im_end|>\n<|im_start|>assistant\n"
-                + "something else<|im_end|>\n<|im_start|>user\nand now?<|im_end|>\n<|im_start|>assistant\n");
+        int[] second = prompt(
+                """
+                <|im_start|>user
+                hello there<|im_end|>
+                <|im_start|>assistant
+                something else<|im_end|>
+                <|im_start|>user
+                and now?<|im_end|>
+                <|im_start|>assistant
+                """);
         Completion two = session.generate(second, GREEDY, Listener.NONE);
         int branch = prompt("<|im_start|>user\nhello there<|im_end|>\n").length;
         assertThat(two.cachedTokens()).isGreaterThanOrEqualTo(branch);

@@ -24,7 +24,7 @@ class GoldenTest {
      * @param model a checkpoint directory or file
      * @param file arrays {@code input_ids} and {@code logits}, the latter for all or the last positions
      */
-    private record Case(String model, String file, String logits, float bound) {
+    record Case(String model, String file, String logits, float bound) {
         @Override
         public String toString() {
             return model + " " + file.substring(file.lastIndexOf('/') + 1) + " " + logits;

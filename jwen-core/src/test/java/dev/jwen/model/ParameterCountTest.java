@@ -22,7 +22,7 @@ class ParameterCountTest {
     private static final JsonMapper JSON = JsonMapper.builder().build();
 
     /** A published shape and the counts that are published for it. */
-    private record Size(
+    record Size(
             String name,
             int hidden,
             int layers,

@@ -23,11 +23,7 @@ final class SplitPatternTest {
         SplittableRandom random = new SplittableRandom(seed);
         int[] alphabet = ALPHABET.codePoints().toArray();
         Pattern regex = Pattern.compile(pattern.regex(), Pattern.UNICODE_CHARACTER_CLASS | Pattern.UNICODE_CASE);
-<<<<<<< HEAD
-        for (int round = 0; round < 50_000; round++) {
-=======
         for (int round = 0; round < 20_000; round++) {
->>>>>>> tokenizer
             StringBuilder text = new StringBuilder();
             for (int length = random.nextInt(12); length >= 0; length--) {
                 text.appendCodePoint(alphabet[random.nextInt(alphabet.length)]);
