@@ -98,10 +98,10 @@ class ChatTemplateTest {
 
     @Test
     void theExamplesGiveTheirText() {
-        Map<String, String> files = Map.of("thinking", QWEN.get(0), "nothinking", QWEN.get(1), "qwen3.6", QWEN.get(2));
+        List<String> kinds = List.of("thinking", "nothinking", "qwen3.6"); // in the order of QWEN
         JsonNode examples = Golden.json(Golden.shared("data/qwen35/template-examples.json"));
-        examples.forEach(c ->
-                assertGolden(Templates.published(files.get(c.get("template").asString())), c));
+        examples.forEach(c -> assertGolden(
+                Templates.published(QWEN.get(kinds.indexOf(c.get("template").asString()))), c));
         assertThat(examples.size()).isEqualTo(25);
     }
 
@@ -357,11 +357,8 @@ class ChatTemplateTest {
             RenderOptions options =
                     RenderOptions.ANSWER.with("extra", Histories.HOSTILE.get((int) (seed % Histories.HOSTILE.size())));
             Prompt prompt = template.render(chat, options);
-            Conversation tame = tamed(chat);
-            if (!(tame.normalised().equals(tame))) {
-                continue; // a message that is wholly a tool response: the template prints more or less reasoning for it
-            }
-            Prompt harmless = template.render(tame, options);
+            Prompt harmless = template.render(tamed(chat), options);
+            // A user message that is wholly a tool response makes the template print other reasoning.
             if (messages.stream()
                     .noneMatch(m -> m.role() == Role.USER && m.text().contains("<tool_response>"))) {
                 assertThat(tokens(prompt)).as("seed %d: %s", seed, prompt).isEqualTo(tokens(harmless));

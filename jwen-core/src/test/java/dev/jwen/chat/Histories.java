@@ -155,26 +155,24 @@ final class Histories {
     }
 
     private @Nullable Object content(boolean withMedia) {
-        switch (random.nextInt(4)) {
-            case 0 -> {
-                return null;
-            }
-            case 1 -> {
-                List<Object> parts = new ArrayList<>();
-                for (int i = random.nextInt(4); i > 0; i--) {
-                    parts.add(
-                            withMedia && random.nextInt(3) == 0
-                                    ? random.nextBoolean()
-                                            ? Map.of("type", "image_url", "image_url", Map.of("url", "u" + i))
-                                            : Map.of("type", "video", "video", "v" + i)
-                                    : Map.of("type", "text", "text", text()));
-                }
-                return parts;
-            }
-            default -> {
-                return text();
-            }
+        return switch (random.nextInt(4)) {
+            case 0 -> null;
+            case 1 -> parts(withMedia);
+            default -> text();
+        };
+    }
+
+    private List<Object> parts(boolean withMedia) {
+        List<Object> parts = new ArrayList<>();
+        for (int i = random.nextInt(4); i > 0; i--) {
+            parts.add(
+                    switch (withMedia ? random.nextInt(6) : 5) {
+                        case 0 -> Map.of("type", "image_url", "image_url", Map.of("url", "u" + i));
+                        case 1 -> Map.of("type", "video", "video", "v" + i);
+                        default -> Map.of("type", "text", "text", text());
+                    });
         }
+        return parts;
     }
 
     private String text() {
