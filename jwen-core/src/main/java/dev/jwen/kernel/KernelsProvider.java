@@ -1,0 +1,19 @@
+package dev.jwen.kernel;
+
+import java.util.Optional;
+
+/** A back end that may or may not run here; found by {@link java.util.ServiceLoader}. Loading one must never fail. */
+public interface KernelsProvider {
+
+    /** The name users choose it by, also {@link Kernels#name}. */
+    String name();
+
+    /** Of the back ends that can run, the one with the highest priority is the default. */
+    int priority();
+
+    /** Why this back end cannot run here, in a sentence that says what to do; empty if it can. */
+    Optional<String> unavailable();
+
+    /** Opens the back end with this many threads, the caller's included. */
+    Kernels open(int threads);
+}
