@@ -124,6 +124,6 @@ public interface Checkpoint extends AutoCloseable {
      *     build cannot read
      */
     static Checkpoint open(Path path) {
-        return ModelFiles.open(path);
+        return MappedFile.inNewArena(arena -> ModelFiles.open(path, arena));
     }
 }

@@ -40,8 +40,8 @@ final class GgufCheckpoint {
      * @param path what the caller named
      * @param file the file, or any of the files it is split into
      */
-    static Checkpoint open(Path path, Path file) {
-        return MappedFile.inNewArena(arena -> new GgufCheckpoint(path, arena).read(file));
+    static Checkpoint open(Path path, Path file, Arena arena) {
+        return new GgufCheckpoint(path, arena).read(file);
     }
 
     private Checkpoint read(Path file) {

@@ -2,6 +2,7 @@ package dev.jwen.checkpoint;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.CharacterCodingException;
@@ -37,9 +38,10 @@ final class ModelFiles {
         }
     }
 
-    static Checkpoint open(Path path) {
+    /** Opens a model whose mappings {@code arena} owns. */
+    static Checkpoint open(Path path, Arena arena) {
         if (Files.isDirectory(path)) {
-            return openDirectory(path);
+            return openDirectory(path, arena);
         }
         if (!Files.isRegularFile(path)) {
             throw CheckpointException.in(
@@ -49,24 +51,24 @@ final class ModelFiles {
         }
         String name = path.getFileName().toString().toLowerCase(Locale.ROOT);
         if (startsLikeGguf(path) || name.endsWith(GGUF)) {
-            return GgufCheckpoint.open(path, path);
+            return GgufCheckpoint.open(path, path, arena);
         }
         if (name.endsWith(SAFETENSORS)) {
             Path directory = Objects.requireNonNull(path.toAbsolutePath().getParent()); // a file has a directory
             boolean isShard = Shard.of(path) != null && index(directory) != null;
-            return SafetensorsCheckpoint.open(path, directory, isShard ? null : path);
+            return SafetensorsCheckpoint.open(path, directory, isShard ? null : path, arena);
         }
         throw CheckpointException.in(
                 path,
                 "is neither a safetensors nor a GGUF file. Name a model directory, a .safetensors file or a .gguf file.");
     }
 
-    private static Checkpoint openDirectory(Path directory) {
+    private static Checkpoint openDirectory(Path directory, Arena arena) {
         List<Path> all = list(directory, GGUF);
         boolean hasSafetensors =
                 index(directory) != null || !list(directory, SAFETENSORS).isEmpty();
         if (hasSafetensors && (all.isEmpty() || Files.exists(directory.resolve("config.json")))) {
-            return SafetensorsCheckpoint.open(directory, directory, null);
+            return SafetensorsCheckpoint.open(directory, directory, null, arena);
         }
         if (all.isEmpty()) {
             throw CheckpointException.in(
@@ -82,7 +84,7 @@ final class ModelFiles {
             throw CheckpointException.in(
                     directory, "holds several GGUF models. Name one of them: %s", names(candidates));
         }
-        return GgufCheckpoint.open(directory, candidates.getFirst());
+        return GgufCheckpoint.open(directory, candidates.getFirst(), arena);
     }
 
     private static String model(Path file) {

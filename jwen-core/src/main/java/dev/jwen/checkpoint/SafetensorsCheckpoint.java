@@ -42,8 +42,8 @@ final class SafetensorsCheckpoint {
      *
      * @param file the only weights, or null to find them in the directory
      */
-    static Checkpoint open(Path path, Path directory, @Nullable Path file) {
-        return MappedFile.inNewArena(arena -> new SafetensorsCheckpoint(path, directory, arena).read(file));
+    static Checkpoint open(Path path, Path directory, @Nullable Path file, Arena arena) {
+        return new SafetensorsCheckpoint(path, directory, arena).read(file);
     }
 
     private Checkpoint read(@Nullable Path file) {

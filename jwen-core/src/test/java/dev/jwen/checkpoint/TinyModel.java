@@ -5,6 +5,7 @@ import dev.jwen.tensor.Tensor;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -13,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.UnaryOperator;
 
 /** A model of a few kilobytes with every kind of tensor: a delta-net layer, an attention layer and an MTP layer. */
 final class TinyModel {
@@ -80,7 +82,7 @@ final class TinyModel {
     /** A tensor of these bytes. */
     static Tensor bytes(DataType type, byte[] bytes, long... shape) {
         Tensor tensor = Tensor.allocate(Arena.ofAuto(), type, shape);
-        java.lang.foreign.MemorySegment.copy(bytes, 0, tensor.segment(), ValueLayout.JAVA_BYTE, 0, bytes.length);
+        MemorySegment.copy(bytes, 0, tensor.segment(), ValueLayout.JAVA_BYTE, 0, bytes.length);
         return tensor;
     }
 
@@ -89,7 +91,7 @@ final class TinyModel {
         return renamed(tensors(), name -> name.startsWith("mtp.") ? name : "model." + name);
     }
 
-    static <T> Map<String, T> renamed(Map<String, T> map, java.util.function.UnaryOperator<String> rename) {
+    static <T> Map<String, T> renamed(Map<String, T> map, UnaryOperator<String> rename) {
         Map<String, T> renamed = new LinkedHashMap<>();
         map.forEach((name, value) -> renamed.put(rename.apply(name), value));
         return renamed;
@@ -103,7 +105,6 @@ final class TinyModel {
 
     static void write(Path file, String text) {
         try {
-            Files.createDirectories(file.toAbsolutePath().getParent());
             Files.writeString(file, text);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
