@@ -29,6 +29,13 @@ import dev.jwen.kernel.x86.Assembler.Memory;
  * registers 0 and up and must be kept in memory meanwhile: {@link #load}, {@link #store}.
  */
 final class Products {
+    /** Registers of {@link #addCodesWide}; the weights are 0 to 7. */
+    private static final int SCALES = 8;
+
+    private static final int MINIMA = 10;
+    private static final int SUMS = 12;
+    private static final int SUM_REGISTERS = 4;
+
     private final Assembler asm;
     private final InstructionSet set;
     private final Packing packing;
@@ -123,11 +130,6 @@ final class Products {
 
     // ---- 512 bits: all weights of a panel in registers, a few tokens at a time
 
-    private static final int SCALES = 8;
-    private static final int MINIMA = 10;
-    private static final int SUMS = 12;
-    private static final int SUM_REGISTERS = 4;
-
     private void addCodesWide() {
         int parts = packing.parts();
         for (int k = 0; k < 8; k++) {
@@ -145,23 +147,34 @@ final class Products {
         }
     }
 
-    /** Dot products of several tokens advance side by side: each waits six cycles for the one before it. */
+    /**
+     * Four dot products advance side by side, because each step waits six cycles for the one before it: those of several
+     * tokens, or parts of the same one.
+     */
     private void addTokensWide(int from, int to) {
         int parts = packing.parts();
         int count = 8 / parts;
+        int sums = (to - from) * parts;
+        int splits = SUM_REGISTERS / sums;
         for (int t = from; t < to; t++) {
             for (int part = 0; part < parts; part++) {
                 startSum(SUMS + (t - from) * parts + part, t, part);
             }
         }
+        for (int i = sums; i < splits * sums; i++) {
+            asm.op(VPXOR, SUMS + i, SUMS + i, SUMS + i);
+        }
         for (int k = 0; k < count; k++) {
             for (int t = from; t < to; t++) {
                 for (int part = 0; part < parts; part++) {
                     int column = part * count + k;
-                    int sum = SUMS + (t - from) * parts + part;
+                    int sum = SUMS + k % splits * sums + (t - from) * parts + part;
                     asm.op(VPDPBUSD, sum, column, tile.token(t, 4 * column).broadcasting());
                 }
             }
+        }
+        for (int i = splits * sums - 1; i >= sums; i--) {
+            asm.op(VPADDD, SUMS + i - sums, SUMS + i - sums, SUMS + i);
         }
         for (int t = from; t < to; t++) {
             scaleSumsWide(SUMS + (t - from) * parts, t);
@@ -178,9 +191,17 @@ final class Products {
             asm.op(VFMADD231PS, sum, sum + 1, SCALES + 1);
         }
         for (int part = 0; part < parts && packing.hasMinima(); part++) {
-            asm.op(VFMADD231PS, sum, MINIMA + part, tile.token(token, sumOffset(part)).broadcasting());
+            asm.op(
+                    VFMADD231PS,
+                    sum,
+                    MINIMA + part,
+                    tile.token(token, sumOffset(part)).broadcasting());
         }
-        asm.op(VFMADD231PS, accumulator(0, token), sum, tile.token(token, Activations.SCALE).broadcasting());
+        asm.op(
+                VFMADD231PS,
+                accumulator(0, token),
+                sum,
+                tile.token(token, Activations.SCALE).broadcasting());
     }
 
     private int sumOffset(int part) {
