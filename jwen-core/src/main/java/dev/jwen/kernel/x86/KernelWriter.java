@@ -16,7 +16,7 @@ final class KernelWriter {
     /** Rows times a few tokens, straight from the stored rows: each block is unpacked to a panel that stays in cache. */
     byte[] direct(DataType type, Packing packing, int tokens) {
         Assembler asm = new Assembler(set.vectorBytes());
-        Tile tile = new Tile(asm, set.rows(), tokens);
+        Tile tile = new Tile(asm, set.rows(), blockBytes(type), tokens);
         Products products = new Products(asm, set, packing, tile, tokens);
         int panels = Unpacker.blockColumns(type) / Activations.VALUES;
         int panelBytes = packing.panelBytes(set);
@@ -36,7 +36,7 @@ final class KernelWriter {
     /** Unpacks whole rows to panels. */
     byte[] pack(DataType type, Packing packing) {
         Assembler asm = new Assembler(set.vectorBytes());
-        Tile tile = new Tile(asm, set.rows(), 0);
+        Tile tile = new Tile(asm, set.rows(), blockBytes(type), 0);
         tile.enter();
         tile.forBlocks(() -> {
             unpack(asm, tile, packing, type);
@@ -49,7 +49,7 @@ final class KernelWriter {
     /** Panels times tokens; a block is 32 columns. */
     byte[] tile(Packing packing, int tokens) {
         Assembler asm = new Assembler(set.vectorBytes());
-        Tile tile = new Tile(asm, 0, tokens);
+        Tile tile = new Tile(asm, 0, 0, tokens);
         Products products = new Products(asm, set, packing, tile, tokens);
         tile.enter();
         products.clear();
@@ -59,9 +59,11 @@ final class KernelWriter {
 
     private void unpack(Assembler asm, Tile tile, Packing packing, DataType type) {
         new Unpacker(asm, set, packing, tile).unpack(type);
-        int blockBytes = (int) type.bytes(Unpacker.blockColumns(type));
-        tile.advanceRows(blockBytes);
-        tile.prefetch(blockBytes);
+        tile.advanceRows();
+    }
+
+    private static int blockBytes(DataType type) {
+        return (int) type.bytes(Unpacker.blockColumns(type));
     }
 
     private void addPanel(Tile tile, Products products, Packing packing) {

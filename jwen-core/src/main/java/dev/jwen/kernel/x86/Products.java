@@ -29,6 +29,13 @@ import dev.jwen.kernel.x86.Assembler.Memory;
  * registers 0 and up and must be kept in memory meanwhile: {@link #load}, {@link #store}.
  */
 final class Products {
+    /** Registers of {@link #addCodesWide}; the weights are 0 to 7. */
+    private static final int SCALES = 8;
+
+    private static final int MINIMA = 10;
+    private static final int SUMS = 12;
+    private static final int SUM_REGISTERS = 4;
+
     private final Assembler asm;
     private final InstructionSet set;
     private final Packing packing;
@@ -121,57 +128,80 @@ final class Products {
         }
     }
 
-    // ---- 512 bits: all weights of a panel in registers, one token after the other
+    // ---- 512 bits: all weights of a panel in registers, a few tokens at a time
 
     private void addCodesWide() {
         int parts = packing.parts();
-        int scales = 8;
-        int minima = 10;
         for (int k = 0; k < 8; k++) {
             asm.op(VMOVUPS, k, tile.panel(k));
         }
         for (int part = 0; part < parts; part++) {
-            asm.op(VMOVUPS, scales + part, tile.panel(packing.scale(part)));
+            asm.op(VMOVUPS, SCALES + part, tile.panel(packing.scale(part)));
             if (packing.hasMinima()) {
-                asm.op(VMOVUPS, minima + part, tile.panel(packing.minimum(part)));
+                asm.op(VMOVUPS, MINIMA + part, tile.panel(packing.minimum(part)));
             }
         }
-        for (int t = 0; t < tokens; t++) {
-            int sum = 12 + t % 2 * 2;
-            for (int part = 0; part < parts; part++) {
-                dotWide(sum + part, t, part);
-            }
-            asm.op(VMULPS, sum, sum, scales);
-            if (parts == 2) {
-                asm.op(VFMADD231PS, sum, sum + 1, scales + 1);
-            }
-            for (int part = 0; part < parts && packing.hasMinima(); part++) {
-                asm.op(
-                        VFMADD231PS,
-                        sum,
-                        minima + part,
-                        tile.token(t, sumOffset(part)).broadcasting());
-            }
-            asm.op(
-                    VFMADD231PS,
-                    accumulator(0, t),
-                    sum,
-                    tile.token(t, Activations.SCALE).broadcasting());
+        int side = SUM_REGISTERS / parts;
+        for (int first = 0; first < tokens; first += side) {
+            addTokensWide(first, Math.min(first + side, tokens));
         }
     }
 
-    /** {@code sum} = the integer product of a part of the panel with a token, as float. */
-    private void dotWide(int sum, int token, int part) {
-        if (packing.hasMinima()) {
-            asm.op(VPXOR, sum, sum, sum);
-        } else {
-            asm.op(VPBROADCASTD, sum, tile.token(token, correctionOffset(part)));
+    /**
+     * Four dot products advance side by side, because each step waits six cycles for the one before it: those of several
+     * tokens, or parts of the same one.
+     */
+    private void addTokensWide(int from, int to) {
+        int parts = packing.parts();
+        int count = 8 / parts;
+        int sums = (to - from) * parts;
+        int splits = SUM_REGISTERS / sums;
+        for (int t = from; t < to; t++) {
+            for (int part = 0; part < parts; part++) {
+                startSum(SUMS + (t - from) * parts + part, t, part);
+            }
         }
-        int count = 8 / packing.parts();
-        for (int k = part * count; k < (part + 1) * count; k++) {
-            asm.op(VPDPBUSD, sum, k, tile.token(token, 4 * k).broadcasting());
+        for (int i = sums; i < splits * sums; i++) {
+            asm.op(VPXOR, SUMS + i, SUMS + i, SUMS + i);
         }
-        asm.op(VCVTDQ2PS, sum, sum);
+        for (int k = 0; k < count; k++) {
+            for (int t = from; t < to; t++) {
+                for (int part = 0; part < parts; part++) {
+                    int column = part * count + k;
+                    int sum = SUMS + k % splits * sums + (t - from) * parts + part;
+                    asm.op(VPDPBUSD, sum, column, tile.token(t, 4 * column).broadcasting());
+                }
+            }
+        }
+        for (int i = splits * sums - 1; i >= sums; i--) {
+            asm.op(VPADDD, SUMS + i - sums, SUMS + i - sums, SUMS + i);
+        }
+        for (int t = from; t < to; t++) {
+            scaleSumsWide(SUMS + (t - from) * parts, t);
+        }
+    }
+
+    private void scaleSumsWide(int sum, int token) {
+        int parts = packing.parts();
+        for (int part = 0; part < parts; part++) {
+            asm.op(VCVTDQ2PS, sum + part, sum + part);
+        }
+        asm.op(VMULPS, sum, sum, SCALES);
+        if (parts == 2) {
+            asm.op(VFMADD231PS, sum, sum + 1, SCALES + 1);
+        }
+        for (int part = 0; part < parts && packing.hasMinima(); part++) {
+            asm.op(
+                    VFMADD231PS,
+                    sum,
+                    MINIMA + part,
+                    tile.token(token, sumOffset(part)).broadcasting());
+        }
+        asm.op(
+                VFMADD231PS,
+                accumulator(0, token),
+                sum,
+                tile.token(token, Activations.SCALE).broadcasting());
     }
 
     private int sumOffset(int part) {

@@ -59,6 +59,7 @@ final class Rows {
 
     /** {@code dst} = 16 bytes of the rows i, 4 + i, 8 + i and 12 + i. */
     private void collect(int i, int offset, int dst) {
+        tile.prefetch();
         asm.load128(dst, tile.row(i, offset));
         for (int lane = 1; lane < lanes128; lane++) {
             asm.op(VINSERTI128, dst, dst, tile.row(4 * lane + i, offset), lane);

@@ -45,11 +45,15 @@ final class Tile {
 
     private final Assembler asm;
     private final int rows;
+    private final int blockBytes;
     private final int tokens;
+    private int prefetched;
 
-    Tile(Assembler asm, int rows, int tokens) {
+    /** A tile of {@code rows} rows of blocks of {@code blockBytes} and of {@code tokens} tokens; either may be 0. */
+    Tile(Assembler asm, int rows, int blockBytes, int tokens) {
         this.asm = asm;
         this.rows = rows;
+        this.blockBytes = blockBytes;
         this.tokens = tokens;
     }
 
@@ -125,10 +129,13 @@ final class Tile {
         asm.jumpIfNotZero(loop);
     }
 
-    void advanceRows(int bytes) {
+    /** Moves the rows to their next blocks. */
+    void advanceRows() {
         for (int i = 0; 4 * i < rows; i++) {
-            asm.addConstant(ROWS[i], bytes);
+            asm.addConstant(ROWS[i], blockBytes);
         }
+        asm.addConstant(AHEAD, rows * blockBytes);
+        prefetched = 0;
     }
 
     void advanceTokens(int bytes) {
@@ -141,13 +148,15 @@ final class Tile {
         asm.addConstant(PANEL, bytes);
     }
 
-    /** Asks for as much of the next group of rows, in the order of memory, as a block of this group holds. */
-    void prefetch(int blockBytes) {
-        int bytes = rows * blockBytes;
-        for (int offset = 0; offset < bytes; offset += CACHE_LINE) {
-            asm.prefetch(Memory.at(AHEAD, offset));
+    /**
+     * Asks for one more cache line of the next group of rows, in the order of memory, until as much is asked for as a block
+     * of this group holds. Called throughout a block, because a processor keeps only a few such requests at a time.
+     */
+    void prefetch() {
+        if (prefetched < rows * blockBytes) {
+            asm.prefetch(Memory.at(AHEAD, prefetched));
+            prefetched += CACHE_LINE;
         }
-        asm.addConstant(AHEAD, bytes);
     }
 
     /** Points the tokens at the output rows. */

@@ -59,7 +59,7 @@ public final class X86Products implements AutoCloseable {
             MemorySegment buffer) {}
 
     /**
-     * Products in the newest instruction set of this processor.
+     * Products in the instruction set that is the fastest on this processor.
      *
      * @throws UnsupportedOperationException if {@link #obstacle} gives a reason
      */
@@ -67,14 +67,14 @@ public final class X86Products implements AutoCloseable {
         this(null);
     }
 
-    /** Products in {@code set}, or in the newest possible one if it is null. */
+    /** Products in {@code set}, or in the fastest one if it is null. */
     X86Products(@Nullable InstructionSet set) {
         String obstacle = obstacle();
         if (obstacle != null) {
             throw new UnsupportedOperationException(obstacle);
         }
         CpuFeatures cpu = CpuFeatures.detect();
-        this.set = set == null ? Objects.requireNonNull(newest(cpu)) : set;
+        this.set = set == null ? Objects.requireNonNull(fastest(cpu)) : set;
         if (!this.set.isSupportedBy(cpu)) {
             throw new UnsupportedOperationException("this processor has no " + this.set);
         }
@@ -93,20 +93,21 @@ public final class X86Products implements AutoCloseable {
     /** Why these kernels cannot run here, in one sentence, or null if they can. */
     public static @Nullable String obstacle() {
         String obstacle = MachineCode.obstacle();
-        if (obstacle == null && newest(CpuFeatures.detect()) == null) {
+        if (obstacle == null && fastest(CpuFeatures.detect()) == null) {
             return "the x86 kernels need a processor with AVX2, FMA and F16C";
         }
         return obstacle;
     }
 
-    private static @Nullable InstructionSet newest(CpuFeatures cpu) {
-        InstructionSet newest = null;
+    private static @Nullable InstructionSet fastest(CpuFeatures cpu) {
+        InstructionSet fastest = null;
         for (InstructionSet set : InstructionSet.values()) {
-            if (set.isSupportedBy(cpu)) {
-                newest = set;
+            boolean worthwhile = set != InstructionSet.AVX512_BF16 || cpu.fastBf16();
+            if (set.isSupportedBy(cpu) && worthwhile) {
+                fastest = set;
             }
         }
-        return newest;
+        return fastest;
     }
 
     public InstructionSet instructionSet() {

@@ -45,6 +45,9 @@ final class ProductsSpeed {
                 memory.set(ValueLayout.JAVA_LONG, i, (random.nextLong() & 0x0f3f0f3f0f3f0f3fL) | 0x3030303030303030L);
             }
             readCeiling(arena, memory);
+            // Until the Java code around the kernels is compiled, it counts.
+            product(products, memory, DataType.Q8_0, columns, 64, 1, 100);
+            product(products, memory, DataType.Q8_0, columns, 1024, 1, 100);
             for (String type : types) {
                 type(products, memory, DataType.valueOf(type), columns);
             }
