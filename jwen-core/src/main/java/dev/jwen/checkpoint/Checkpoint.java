@@ -75,6 +75,8 @@ public interface Checkpoint extends AutoCloseable {
      * The text model's configuration in the words of config.json ({@code hidden_size}, {@code layer_types}…), nested
      * objects as maps, numbers as Long or Double. For a multimodal file this is {@code text_config} completed by the
      * top level's {@code tie_word_embeddings} and token ids, with {@code vision_config} as an entry where there is one.
+     * Entries that are null in the file are absent. {@code mtp_num_hidden_layers} says what the files hold: 1 for a
+     * whole MTP layer, else 0.
      */
     Map<String, Object> config();
 
@@ -101,6 +103,12 @@ public interface Checkpoint extends AutoCloseable {
      */
     Tensor tensor(String name);
 
+    /**
+     * What a user should know although the model can be opened: an MTP layer that is incomplete and therefore treated as
+     * absent, unknown tensors, a missing tokenizer, chat template or generation_config.json. One sentence each.
+     */
+    List<String> problems();
+
     /** Bytes of all files together. */
     long sizeBytes();
 
@@ -109,13 +117,13 @@ public interface Checkpoint extends AutoCloseable {
     void close();
 
     /**
-     * Opens a directory with safetensors files, a single safetensors file beside its config.json, a GGUF file, or the
-     * first of several split GGUF files.
+     * Opens a directory with safetensors files or one GGUF model, a single safetensors file beside its config.json, a
+     * GGUF file, or any of the files a GGUF model is split into. No weight is read: the time does not depend on the size.
      *
-     * @throws CheckpointException if it is none of these, or broken
+     * @throws CheckpointException if it is none of these, broken, of another architecture, or in a format that this
+     *     build cannot read
      */
-    @SuppressWarnings("DoNotCallSuggester") // being written
     static Checkpoint open(Path path) {
-        throw new UnsupportedOperationException("being written: " + path);
+        return MappedFile.inNewArena(arena -> ModelFiles.open(path, arena));
     }
 }

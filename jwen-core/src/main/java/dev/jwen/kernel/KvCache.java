@@ -1,42 +1,50 @@
 package dev.jwen.kernel;
 
 import dev.jwen.tensor.DataType;
+import dev.jwen.tensor.MemoryPool;
 import dev.jwen.tensor.Tensor;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Keys and values of one attention layer of one sequence, in blocks of {@value #BLOCK} positions.
  *
- * <p>A fork shares every full block, because full blocks never change, and copies the last, unfinished one. Blocks are
- * freed when no cache reaches them any more.
+ * <p>A fork shares every full block, because full blocks never change, and copies the last, unfinished one. A block goes
+ * back to its pool when the last cache that holds it is closed.
  */
-public final class KvCache {
+public final class KvCache implements AutoCloseable {
     /** Positions in a block. */
     public static final int BLOCK = 64;
 
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+    /** The keys and values of {@value #BLOCK} positions, (G, {@value #BLOCK}, C) each, and how many caches hold them. */
+    private record Block(Tensor keys, Tensor values, AtomicInteger holders) {}
+
+    private final MemoryPool pool;
     private final DataType type;
     private final int heads;
     private final int headDim;
-    private final List<Tensor> keys = new ArrayList<>();
-    private final List<Tensor> values = new ArrayList<>();
+    private final List<Block> blocks = new ArrayList<>();
 
     /**
+     * An empty cache.
+     *
+     * @param pool where its blocks come from
      * @param type F32 or BF16
      * @param heads key/value heads G
      * @param headDim C
      */
-    public KvCache(DataType type, int heads, int headDim) {
+    public KvCache(MemoryPool pool, DataType type, int heads, int headDim) {
         if (type != DataType.F32 && type != DataType.BF16) {
             throw new IllegalArgumentException("a KV cache holds F32 or BF16, not " + type);
         }
+        this.pool = pool;
         this.type = type;
         this.heads = heads;
         this.headDim = headDim;
@@ -56,31 +64,33 @@ public final class KvCache {
 
     /** Makes room for {@code length} positions in all. */
     public void reserve(int length) {
-        while (keys.size() * BLOCK < length) {
-            keys.add(Tensor.allocate(Arena.ofAuto(), type, heads, BLOCK, headDim));
-            values.add(Tensor.allocate(Arena.ofAuto(), type, heads, BLOCK, headDim));
+        while (capacity() < length) {
+            blocks.add(new Block(
+                    pool.take(type, heads, BLOCK, headDim),
+                    pool.take(type, heads, BLOCK, headDim),
+                    new AtomicInteger(1)));
         }
     }
 
     /** Positions there is room for. */
     public int capacity() {
-        return keys.size() * BLOCK;
+        return blocks.size() * BLOCK;
     }
 
     /** Keys of positions {@code block·64 …}, (G, {@value #BLOCK}, C). */
     public Tensor keys(int block) {
-        return keys.get(block);
+        return blocks.get(block).keys;
     }
 
     /** Values of positions {@code block·64 …}, (G, {@value #BLOCK}, C). */
     public Tensor values(int block) {
-        return values.get(block);
+        return blocks.get(block).values;
     }
 
     /** Writes one position, rounding to the type of the cache; the keys and values are a row of a batch, (T, G · C). */
     public void write(int position, Tensor k, Tensor v, long row) {
-        write(keys.get(position / BLOCK), position % BLOCK, k, row);
-        write(values.get(position / BLOCK), position % BLOCK, v, row);
+        write(keys(position / BLOCK), position % BLOCK, k, row);
+        write(values(position / BLOCK), position % BLOCK, v, row);
     }
 
     private void write(Tensor block, int slot, Tensor from, long row) {
@@ -108,20 +118,34 @@ public final class KvCache {
 
     /** A cache with the same first {@code length} positions that grows on its own. */
     public KvCache fork(int length) {
-        KvCache copy = new KvCache(type, heads, headDim);
+        KvCache copy = new KvCache(pool, type, heads, headDim);
         int full = length / BLOCK;
-        copy.keys.addAll(keys.subList(0, full));
-        copy.values.addAll(values.subList(0, full));
+        for (Block block : blocks.subList(0, full)) {
+            block.holders.incrementAndGet();
+            copy.blocks.add(block);
+        }
         if (length % BLOCK != 0) {
             copy.reserve(length);
-            copy.keys.get(full).segment().copyFrom(keys.get(full).segment());
-            copy.values.get(full).segment().copyFrom(values.get(full).segment());
+            copy.keys(full).copyFrom(keys(full));
+            copy.values(full).copyFrom(values(full));
         }
         return copy;
     }
 
+    /** Gives back the blocks that no other cache holds. */
+    @Override
+    public void close() {
+        for (Block block : blocks) {
+            if (block.holders.decrementAndGet() == 0) {
+                pool.give(block.keys);
+                pool.give(block.values);
+            }
+        }
+        blocks.clear();
+    }
+
     /** Bytes of the blocks this cache reaches, shared ones included. */
     public long sizeBytes() {
-        return keys.stream().mapToLong(Tensor::sizeBytes).sum() * 2;
+        return blocks.stream().mapToLong(b -> b.keys.sizeBytes()).sum() * 2;
     }
 }

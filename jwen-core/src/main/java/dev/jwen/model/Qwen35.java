@@ -5,6 +5,7 @@ import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.KvCache;
 import dev.jwen.kernel.Scratch;
 import dev.jwen.tensor.DataType;
+import dev.jwen.tensor.MemoryPool;
 import dev.jwen.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,14 +17,16 @@ import java.util.List;
  * E experts, Hk and Hv key and value heads of the delta net with widths K and V, W the width of its queries, keys and
  * values together. Activations are float32.
  *
- * <p>One thread at a time calls {@link #forward}.
+ * <p>One thread at a time calls {@link #forward}. Kernels and checkpoint belong to whoever opened them; the memory of the
+ * states belongs to the network.
  */
-public final class Qwen35 {
+public final class Qwen35 implements AutoCloseable {
     private final Config config;
     private final Weights weights;
     private final Kernels kernels;
     private final Rope rope;
     private final float eps;
+    private final MemoryPool pool = new MemoryPool();
     private Tensor logits;
 
     public Qwen35(Config config, Weights weights, Kernels kernels) {
@@ -51,7 +54,7 @@ public final class Qwen35 {
 
     /** The state of a sequence before its first token, with its KV cache in {@code kvType}. */
     public State newState(DataType kvType) {
-        return State.empty(config, kvType);
+        return State.empty(config, pool, kvType);
     }
 
     /**
@@ -226,6 +229,12 @@ public final class Qwen35 {
             tensors.add(state.recurrent(layer));
         }
         return tensors;
+    }
+
+    /** Frees the memory of all its states. */
+    @Override
+    public void close() {
+        pool.close();
     }
 
     private void check(Batch batch) {

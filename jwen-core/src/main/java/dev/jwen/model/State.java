@@ -3,6 +3,7 @@ package dev.jwen.model;
 import dev.jwen.kernel.DeltaHeads;
 import dev.jwen.kernel.KvCache;
 import dev.jwen.tensor.DataType;
+import dev.jwen.tensor.MemoryPool;
 import dev.jwen.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
@@ -12,38 +13,56 @@ import java.util.List;
  * nets.
  *
  * <p>A state only grows. Going back means continuing from an earlier {@link #fork}, which shares the KV blocks that are
- * full and copies the rest (the recurrent states: some 20 MB for the 0.8B, 190 MB for the 397B). Its memory is freed
- * when it is no longer reachable.
+ * full and copies the rest (the recurrent states: some 20 MB for the 0.8B, 190 MB for the 397B). Closing a state gives
+ * its memory back to the pool it came from.
  */
-public final class State {
-    private final Config config;
-    private final DataType kvType;
+public final class State implements AutoCloseable {
+    private final MemoryPool pool;
     private final List<LayerState> layers;
 
     private int length;
     private boolean interrupted;
+    private boolean closed;
 
     private sealed interface LayerState {
-        LayerState fork(int length);
+        LayerState fork(MemoryPool pool, int length);
+
+        void giveTo(MemoryPool pool);
     }
 
     private record Attention(KvCache cache) implements LayerState {
         @Override
-        public Attention fork(int length) {
+        public Attention fork(MemoryPool pool, int length) {
             return new Attention(cache.fork(length));
+        }
+
+        @Override
+        public void giveTo(MemoryPool pool) {
+            cache.close();
         }
     }
 
     private record Delta(Tensor convolution, Tensor recurrent) implements LayerState {
         @Override
-        public Delta fork(int length) {
-            return new Delta(copy(convolution), copy(recurrent));
+        public Delta fork(MemoryPool pool, int length) {
+            return new Delta(copy(pool, convolution), copy(pool, recurrent));
+        }
+
+        @Override
+        public void giveTo(MemoryPool pool) {
+            pool.give(convolution);
+            pool.give(recurrent);
+        }
+
+        private static Tensor copy(MemoryPool pool, Tensor tensor) {
+            Tensor copy = pool.take(tensor.type(), tensor.shape());
+            copy.copyFrom(tensor);
+            return copy;
         }
     }
 
-    private State(Config config, DataType kvType, List<LayerState> layers, int length) {
-        this.config = config;
-        this.kvType = kvType;
+    private State(MemoryPool pool, List<LayerState> layers, int length) {
+        this.pool = pool;
         this.layers = layers;
         this.length = length;
     }
@@ -51,23 +70,24 @@ public final class State {
     /**
      * The state before the first token.
      *
+     * @param pool where its memory comes from
      * @param kvType F32 (exact) or BF16 (half the memory)
      */
-    public static State empty(Config config, DataType kvType) {
+    public static State empty(Config config, MemoryPool pool, DataType kvType) {
         DeltaHeads heads = config.deltaHeads();
         List<LayerState> layers = new ArrayList<>();
         for (Config.LayerType type : config.layerTypes()) {
             layers.add(
                     switch (type) {
                         case FULL_ATTENTION ->
-                            new Attention(new KvCache(kvType, config.numKeyValueHeads(), config.headDim()));
+                            new Attention(new KvCache(pool, kvType, config.numKeyValueHeads(), config.headDim()));
                         case LINEAR_ATTENTION ->
                             new Delta(
-                                    Tensor.f32(config.linearConvKernelDim() - 1, heads.qkvWidth()),
-                                    Tensor.f32(heads.valueHeads(), heads.keyDim(), heads.valueDim()));
+                                    pool.take(DataType.F32, config.linearConvKernelDim() - 1, heads.qkvWidth()),
+                                    pool.take(DataType.F32, heads.valueHeads(), heads.keyDim(), heads.valueDim()));
                     });
         }
-        return new State(config, kvType, layers, 0);
+        return new State(pool, layers, 0);
     }
 
     /** Tokens read so far. */
@@ -80,9 +100,9 @@ public final class State {
         requireWhole();
         List<LayerState> copies = new ArrayList<>();
         for (LayerState layer : layers) {
-            copies.add(layer.fork(length));
+            copies.add(layer.fork(pool, length));
         }
-        return new State(config, kvType, copies, length);
+        return new State(pool, copies, length);
     }
 
     /** Bytes this state reaches, KV blocks that it shares with forks included. */
@@ -129,16 +149,22 @@ public final class State {
         interrupted = false;
     }
 
+    /** Gives the memory back; the state must not be used afterwards. Closing again does nothing. */
+    @Override
+    public void close() {
+        if (!closed) {
+            closed = true;
+            layers.forEach(layer -> layer.giveTo(pool));
+        }
+    }
+
     private void requireWhole() {
+        if (closed) {
+            throw new IllegalStateException("this state was closed");
+        }
         if (interrupted) {
             throw new IllegalStateException(
                     "this state was left in the middle of a step that failed; continue from a fork made before it");
         }
-    }
-
-    private static Tensor copy(Tensor tensor) {
-        Tensor copy = Tensor.f32(tensor.shape());
-        copy.segment().copyFrom(tensor.segment());
-        return copy;
     }
 }

@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,9 +23,18 @@ public final class Tensor {
     /**
      * Factors kept beside a weight: {@code w[r][c] = stored[r][c] * values[r / blockRows][c / blockColumns]}.
      *
-     * @param values float32, float16 or bfloat16, (⌈rows / blockRows⌉, ⌈columns / blockColumns⌉)
+     * @param values float32, float16 or bfloat16, (⌈rows / blockRows⌉, ⌈columns / blockColumns⌉), or a vector of as
+     *     many where one of the two is 1
      */
-    public record Scale(Tensor values, long blockRows, long blockColumns) {}
+    public record Scale(Tensor values, long blockRows, long blockColumns) {
+        public Scale {
+            if (!values.type.isFloating() || values.type.isQuantised() || blockRows < 1 || blockColumns < 1) {
+                throw new IllegalArgumentException(
+                        "scale %s for blocks of %d x %d; expected plain floats and sizes above 0"
+                                .formatted(values, blockRows, blockColumns));
+            }
+        }
+    }
 
     private final DataType type;
     private final long[] shape;
@@ -67,6 +77,10 @@ public final class Tensor {
     /** A new float32 tensor with these values, row after row, that lives as long as it is reachable. */
     public static Tensor f32(float[] values, long... shape) {
         Tensor tensor = f32(shape);
+        if (tensor.size() != values.length) {
+            throw new IllegalArgumentException(
+                    "%s needs %d values, got %d".formatted(tensor, tensor.size(), values.length));
+        }
         MemorySegment.copy(values, 0, tensor.segment, FLOAT, 0, values.length);
         return tensor;
     }
@@ -139,11 +153,16 @@ public final class Tensor {
     public Tensor withScale(Scale factors) {
         long scaleRows = Math.ceilDiv(rows, factors.blockRows());
         long scaleColumns = Math.ceilDiv(columns(), factors.blockColumns());
-        if (factors.values().size() != scaleRows * scaleColumns) {
+        Tensor values = factors.values();
+        boolean vector = values.rank() < 2 && (scaleRows == 1 || scaleColumns == 1);
+        boolean fits = vector
+                ? values.size() == scaleRows * scaleColumns
+                : values.rows() == scaleRows && values.columns() == scaleColumns;
+        if (!fits) {
             throw new IllegalArgumentException(
                     "scale of shape %s does not fit a weight of shape %s in blocks of %d x %d"
                             .formatted(
-                                    Arrays.toString(factors.values().shape),
+                                    Arrays.toString(values.shape),
                                     Arrays.toString(shape),
                                     factors.blockRows(),
                                     factors.blockColumns()));
@@ -160,6 +179,7 @@ public final class Tensor {
     /** Element {@code index} of the first dimension, for example one expert of (experts, rows, columns). */
     public Tensor slice(long index) {
         requireNoScale("slice");
+        Objects.checkIndex(index, shape.length == 0 ? 0 : shape[0]);
         long[] rest = Arrays.copyOfRange(shape, 1, shape.length);
         long bytes = sizeBytes(type, rest);
         return new Tensor(type, rest, segment.asSlice(index * bytes, bytes), null);
@@ -168,6 +188,7 @@ public final class Tensor {
     /** Rows {@code from} to {@code from + count} as a matrix over the same memory. */
     public Tensor rows(long from, long count) {
         requireNoScale("rows");
+        Objects.checkFromIndexSize(from, count, rows);
         long rowBytes = rowBytes();
         return new Tensor(
                 type, new long[] {count, columns()}, segment.asSlice(from * rowBytes, count * rowBytes), null);
@@ -176,20 +197,37 @@ public final class Tensor {
     /** Reads one float32 value of a float32 tensor. */
     public float get(long row, long column) {
         requireF32();
-        return segment.get(FLOAT, (row * columns() + column) * Float.BYTES);
+        return segment.get(FLOAT, (row * columns() + Objects.checkIndex(column, columns())) * Float.BYTES);
     }
 
     /** Writes one value of a float32 tensor. */
     public void set(long row, long column, float value) {
         requireF32();
-        segment.set(FLOAT, (row * columns() + column) * Float.BYTES, value);
+        segment.set(FLOAT, (row * columns() + Objects.checkIndex(column, columns())) * Float.BYTES, value);
     }
 
-    /** Decodes {@code count} values of a row, from {@code column} on (a multiple of the block), factors applied. */
+    /** Copies the values of a tensor of the same type and size into this one. */
+    public void copyFrom(Tensor source) {
+        if (source.type != type || source.size() != size()) {
+            throw new IllegalArgumentException("cannot copy " + source + " into " + this);
+        }
+        segment.copyFrom(source.segment);
+    }
+
+    /**
+     * Decodes {@code count} values of a row, from {@code column} on, factors applied.
+     *
+     * @param column a multiple of the block
+     * @param count whole blocks
+     * @throws IndexOutOfBoundsException if the values do not lie in one row; nothing is written then
+     */
     public void decode(long row, long column, int count, float[] out, int outOffset) {
+        Objects.checkIndex(row, rows);
+        Objects.checkFromIndexSize(column, count, columns());
         Blocks.decode(type, segment, row * rowBytes() + type.bytes(column), count, out, outOffset);
         if (scale != null) {
-            applyScale(scale, row, column, count, out, outOffset);
+            long scaleColumns = Math.ceilDiv(columns(), scale.blockColumns());
+            applyScale(scale, row / scale.blockRows() * scaleColumns, column, count, out, outOffset);
         }
     }
 
@@ -203,17 +241,14 @@ public final class Tensor {
         return out;
     }
 
-    private static void applyScale(Scale scale, long row, long column, int count, float[] out, int outOffset) {
-        long scaleRow = row / scale.blockRows();
-        long scaleColumns = scale.values().columns();
+    private static void applyScale(Scale scale, long rowStart, long column, int count, float[] out, int outOffset) {
         float[] factor = new float[1];
         int done = 0;
         while (done < count) {
             long block = (column + done) / scale.blockColumns();
             long end = Math.min((block + 1) * scale.blockColumns() - column, count);
-            long index = scaleRow * scaleColumns + block;
             DataType type = scale.values().type;
-            Blocks.decode(type, scale.values().segment, type.bytes(index), 1, factor, 0);
+            Blocks.decode(type, scale.values().segment, type.bytes(rowStart + block), 1, factor, 0);
             for (; done < end; done++) {
                 out[outOffset + done] *= factor[0];
             }

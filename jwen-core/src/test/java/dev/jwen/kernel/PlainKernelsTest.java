@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.jwen.Golden;
 import dev.jwen.tensor.DataType;
+import dev.jwen.tensor.MemoryPool;
 import dev.jwen.tensor.Tensor;
 import java.util.List;
 import java.util.Map;
@@ -124,7 +125,7 @@ class PlainKernelsTest {
 
     @Test
     void attentionReadsThePastAndItselfOnly() {
-        KvCache cache = new KvCache(DataType.F32, 1, 2);
+        KvCache cache = new KvCache(new MemoryPool(), DataType.F32, 1, 2);
         cache.reserve(3);
         Tensor first = Tensor.f32(1, 2);
         kernels.attention(

@@ -1,0 +1,75 @@
+package dev.jwen.cli;
+
+import dev.jwen.chat.Event;
+import java.io.PrintWriter;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/** Shows the events of an answer as they happen. */
+final class Answer implements Consumer<Event>, AutoCloseable {
+    private final @Nullable AnswerView view;
+    private final boolean foldThinking;
+    private int hiddenCharacters;
+    private boolean ended;
+
+    private Answer(@Nullable AnswerView view, boolean foldThinking) {
+        this.view = view;
+        this.foldThinking = foldThinking;
+    }
+
+    /** Shows the answer on a screen; folded thinking becomes one line. */
+    static Answer on(Screen screen, PrintWriter out, PrintWriter notes, boolean foldThinking) {
+        return new Answer(AnswerView.on(screen, out, notes), foldThinking);
+    }
+
+    /** Shows nothing. */
+    static Answer silent() {
+        return new Answer(null, false);
+    }
+
+    @Override
+    public void accept(Event event) {
+        if (view == null) {
+            return;
+        }
+        switch (event) {
+            case Event.Thinking(String text) -> think(view, text);
+            case Event.Text(String text) -> {
+                unfold(view);
+                view.text(text);
+            }
+            case Event.ToolCallStart _, Event.ToolCallArguments _ -> {
+                // Shown whole, when it is whole.
+            }
+            case Event.ToolCallEnd(int _, var call) -> {
+                unfold(view);
+                view.toolCall(call.name(), call.argumentsJson());
+            }
+        }
+    }
+
+    private void think(AnswerView shown, String text) {
+        if (foldThinking) {
+            hiddenCharacters += text.length();
+        } else {
+            shown.thinking(text);
+        }
+    }
+
+    private void unfold(AnswerView shown) {
+        if (hiddenCharacters > 0) {
+            shown.thinking("(thought for %,d characters)".formatted(hiddenCharacters));
+            hiddenCharacters = 0;
+        }
+    }
+
+    /** Shows what was held back. Closing again does nothing. */
+    @Override
+    public void close() {
+        if (view != null && !ended) {
+            ended = true;
+            unfold(view);
+            view.end();
+        }
+    }
+}

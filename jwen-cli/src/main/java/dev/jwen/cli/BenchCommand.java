@@ -1,0 +1,269 @@
+package dev.jwen.cli;
+
+import dev.jwen.model.Batch;
+import dev.jwen.model.ParameterCount;
+import dev.jwen.model.State;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Measures how fast a model reads prompts and writes tokens, in the manner of llama-bench. */
+@Command(
+        name = "bench",
+        description = "Measures reading and writing speed in tokens per second.",
+        mixinStandardHelpOptions = true,
+        footer = {
+            "",
+            "Each test runs once to warm up and then -r times; median and spread are printed. A test pp512 reads a",
+            "prompt of 512 random tokens, tg128 writes 128 tokens one by one, @ d8192 does so after 8192 tokens.",
+            "--json prints llama-bench's field names, so that its tools read it.",
+            "",
+            "Examples:",
+            "  jwen bench -m qwen3.5-0.8b-q8_0.gguf",
+            "  jwen bench -m qwen3.5-4b-q4_k_m.gguf -p 512,2048 -n 128 -d 0,8192 -r 3 --json"
+        })
+final class BenchCommand implements Runnable {
+    /** Prompt tokens in one forward pass. */
+    private static final int CHUNK = 512;
+
+    @Spec
+    @Nullable CommandSpec spec;
+
+    @Mixin
+    ModelOptions options = new ModelOptions();
+
+    @Option(
+            names = {"-p", "--n-prompt"},
+            paramLabel = "N",
+            split = ",",
+            description = "Prompt lengths, 0 for none; by default 512.")
+    List<Integer> prompts = List.of(512);
+
+    @Option(
+            names = {"-n", "--n-gen"},
+            paramLabel = "N",
+            split = ",",
+            description = "Tokens to write, 0 for none; by default 128.")
+    List<Integer> generations = List.of(128);
+
+    @Option(
+            names = {"-d", "--n-depth"},
+            paramLabel = "N",
+            split = ",",
+            description = "Tokens already read before a test; by default 0.")
+    List<Integer> depths = List.of(0);
+
+    @Option(
+            names = {"-r", "--repetitions"},
+            paramLabel = "N",
+            description = "Measured runs of each test; by default 5.")
+    int repetitions = 5;
+
+    @Option(names = "--json", description = "Print a JSON array, one object a test.")
+    boolean json;
+
+    /** One test and the seconds each of its runs took. */
+    private record Result(int prompt, int generated, int depth, Instant when, double[] seconds) {
+        double tokensPerSecond(double second) {
+            return (prompt + generated) / second;
+        }
+
+        double[] samples() {
+            return Arrays.stream(seconds).map(this::tokensPerSecond).toArray();
+        }
+
+        String name() {
+            return (prompt > 0 ? "pp" + prompt : "tg" + generated) + (depth > 0 ? " @ d" + depth : "");
+        }
+    }
+
+    @Override
+    public void run() {
+        check();
+        long start = System.nanoTime();
+        try (ModelOptions.Network opened = options.openNetwork()) {
+            double loadMillis = (System.nanoTime() - start) / 1e6;
+            PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
+            ParameterCount count = ParameterCount.of(
+                    opened.checkpoint(), opened.network().config());
+            if (!json) {
+                out.printf(
+                        "%s, %s, %,d parameters, %d threads, kernels %s, opened in %.0f ms%n%n",
+                        opened.checkpoint().path().getFileName(),
+                        Units.bytes(opened.checkpoint().sizeBytes()),
+                        count.text(),
+                        opened.kernels().threads(),
+                        opened.kernels().name(),
+                        loadMillis);
+                out.printf("%-18s %12s %24s%n", "test", "tokens/s", "lowest - highest");
+                out.flush();
+            }
+            List<Map<String, Object>> records = new ArrayList<>();
+            for (int depth : depths) {
+                State deep = read(opened, opened.newState(), depth);
+                for (int prompt : prompts) {
+                    if (prompt > 0) {
+                        finish(out, records, opened, count, loadMillis, measure(opened, deep, prompt, 0, depth));
+                    }
+                }
+                for (int generated : generations) {
+                    if (generated > 0) {
+                        finish(out, records, opened, count, loadMillis, measure(opened, deep, 0, generated, depth));
+                    }
+                }
+            }
+            if (json) {
+                Output.json(out, records);
+            } else {
+                out.printf("%npeak memory %s%n", Units.bytes(peakBytes()));
+                out.flush();
+            }
+        }
+    }
+
+    private void check() {
+        if (repetitions < 1) {
+            throw new CommandException("-r must be at least 1, found " + repetitions);
+        }
+        for (List<Integer> counts : List.of(prompts, generations, depths)) {
+            for (int count : counts) {
+                if (count < 0 || count > 10_000_000) {
+                    throw new CommandException("-p, -n and -d are counts of tokens from 0 on, found " + count);
+                }
+            }
+        }
+    }
+
+    private Result measure(ModelOptions.Network opened, State deep, int prompt, int generated, int depth) {
+        Instant when = Instant.now().truncatedTo(ChronoUnit.SECONDS);
+        try (State state = deep.fork()) {
+            run(opened, state, prompt, generated);
+        }
+        double[] seconds = new double[repetitions];
+        for (int r = 0; r < repetitions; r++) {
+            try (State state = deep.fork()) {
+                long start = System.nanoTime();
+                run(opened, state, prompt, generated);
+                seconds[r] = (System.nanoTime() - start) / 1e9;
+            }
+        }
+        return new Result(prompt, generated, depth, when, seconds);
+    }
+
+    private static void run(ModelOptions.Network opened, State state, int prompt, int generated) {
+        read(opened, state, prompt);
+        int[] token = new int[1];
+        SplittableRandom random = new SplittableRandom(state.length());
+        for (int i = 0; i < generated; i++) {
+            token[0] = random.nextInt(opened.network().config().vocabSize());
+            Batch batch = new Batch();
+            batch.add(state, token, Batch.Logits.LAST);
+            opened.network().forward(batch);
+        }
+    }
+
+    /** Reads {@code count} random tokens; only the last of them gets logits, as in a real prompt. */
+    private static State read(ModelOptions.Network opened, State state, int count) {
+        int vocabulary = opened.network().config().vocabSize();
+        SplittableRandom random = new SplittableRandom(count);
+        for (int done = 0; done < count; ) {
+            int[] ids = random.ints(Math.min(CHUNK, count - done), 0, vocabulary)
+                    .toArray();
+            done += ids.length;
+            Batch batch = new Batch();
+            batch.add(state, ids, done == count ? Batch.Logits.LAST : Batch.Logits.NONE);
+            opened.network().forward(batch);
+        }
+        return state;
+    }
+
+    private void finish(
+            PrintWriter out,
+            List<Map<String, Object>> records,
+            ModelOptions.Network opened,
+            ParameterCount count,
+            double loadMillis,
+            Result result) {
+        double[] samples = result.samples();
+        double[] sorted = samples.clone();
+        Arrays.sort(sorted);
+        if (!json) {
+            out.printf(
+                    "%-18s %12.2f %24s%n",
+                    result.name(), median(sorted), "%.2f - %.2f".formatted(sorted[0], sorted[sorted.length - 1]));
+            out.flush();
+        }
+        double mean = Arrays.stream(samples).average().orElse(0);
+        double meanNanos = Arrays.stream(result.seconds).average().orElse(0) * 1e9;
+        double[] nanos = Arrays.stream(result.seconds).map(s -> s * 1e9).toArray();
+        Map<String, Object> record = new LinkedHashMap<>();
+        record.put("model_filename", opened.checkpoint().path().toString());
+        record.put("model_type", String.valueOf(opened.checkpoint().config().get("model_type")));
+        record.put("model_size", opened.checkpoint().sizeBytes());
+        record.put("model_n_params", count.text());
+        record.put("n_batch", CHUNK);
+        record.put("n_threads", opened.kernels().threads());
+        record.put("backends", opened.kernels().name());
+        record.put("type_k", opened.kvType().name().toLowerCase(java.util.Locale.ROOT));
+        record.put("type_v", opened.kvType().name().toLowerCase(java.util.Locale.ROOT));
+        record.put("n_prompt", result.prompt);
+        record.put("n_gen", result.generated);
+        record.put("n_depth", result.depth);
+        record.put("test_time", result.when.toString());
+        record.put("avg_ns", Math.round(meanNanos));
+        record.put("stddev_ns", Math.round(deviation(nanos, meanNanos)));
+        record.put("avg_ts", mean);
+        record.put("stddev_ts", deviation(samples, mean));
+        record.put("samples_ns", Arrays.stream(nanos).mapToLong(Math::round).toArray());
+        record.put("samples_ts", samples);
+        record.put("median_ts", median(sorted));
+        record.put("load_ms", loadMillis);
+        record.put("peak_memory_bytes", peakBytes());
+        records.add(record);
+    }
+
+    private static double median(double[] sorted) {
+        int middle = sorted.length / 2;
+        return sorted.length % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    }
+
+    private static double deviation(double[] samples, double mean) {
+        double squares = Arrays.stream(samples).map(s -> (s - mean) * (s - mean)).sum();
+        return samples.length < 2 ? 0 : Math.sqrt(squares / (samples.length - 1));
+    }
+
+    /** Largest resident size of this process, mapped weights included; -1 where the system does not say. */
+    private static long peakBytes() {
+        Path status = Path.of("/proc/self/status");
+        if (!Files.isReadable(status)) {
+            return -1;
+        }
+        try {
+            for (String line : Files.readAllLines(status)) {
+                if (line.startsWith("VmHWM:")) {
+                    return Long.parseLong(line.replaceAll("\\D", "")) * 1024;
+                }
+            }
+            return -1;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}

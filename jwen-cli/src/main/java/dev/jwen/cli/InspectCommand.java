@@ -1,0 +1,245 @@
+package dev.jwen.cli;
+
+import dev.jwen.checkpoint.Checkpoint;
+import dev.jwen.model.Config;
+import dev.jwen.model.ParameterCount;
+import dev.jwen.model.Weights;
+import dev.jwen.tensor.DataType;
+import dev.jwen.tensor.Tensor;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** Says what a model file is, without computing anything. */
+@Command(
+        name = "inspect",
+        description = "Says what a model is: sizes, types, parameters, memory, problems.",
+        mixinStandardHelpOptions = true,
+        footer = {
+            "",
+            "Examples:",
+            "  jwen inspect Qwen3.5-4B",
+            "  jwen inspect --context 32768 qwen3.5-4b-q4_k_m.gguf",
+            "  jwen inspect --tensors --json model.gguf | jq '.tensors[].type'"
+        })
+final class InspectCommand implements Runnable {
+    @Spec
+    @Nullable CommandSpec spec;
+
+    @Parameters(paramLabel = "MODEL", arity = "0..1", description = "A directory with safetensors files, or a GGUF file.")
+    @Nullable Path positional;
+
+    @Option(
+            names = {"-m", "--model"},
+            paramLabel = "MODEL",
+            description = "The same.")
+    @Nullable Path option;
+
+    @Option(
+            names = {"-c", "--context"},
+            paramLabel = "TOKENS",
+            description = "Conversation length for which memory is stated; by default 32768.")
+    int context = 32_768;
+
+    @Option(names = "--tensors", description = "List every tensor.")
+    boolean tensors;
+
+    @Option(names = "--json", description = "Print JSON.")
+    boolean json;
+
+    @Override
+    public void run() {
+        Path model = positional != null ? positional : option;
+        if (model == null) {
+            throw new CommandException("no model was named; say 'jwen inspect MODEL', a directory or a GGUF file");
+        }
+        if (context < 1) {
+            throw new CommandException("--context must be a positive number of tokens, found " + context);
+        }
+        try (Checkpoint checkpoint = Checkpoint.open(model)) {
+            Config config = Config.of(checkpoint);
+            List<String> problems = new ArrayList<>(checkpoint.problems());
+            try {
+                Weights.of(checkpoint, config);
+            } catch (dev.jwen.checkpoint.CheckpointException e) {
+                problems.add(String.valueOf(e.getMessage()));
+            }
+            PrintWriter out = spec().commandLine().getOut();
+            if (json) {
+                Output.json(out, facts(checkpoint, config, problems));
+            } else {
+                print(out, checkpoint, config, problems);
+            }
+        }
+    }
+
+    private CommandSpec spec() {
+        return java.util.Objects.requireNonNull(spec);
+    }
+
+    private Map<String, Object> facts(Checkpoint checkpoint, Config config, List<String> problems) {
+        ParameterCount count = ParameterCount.of(checkpoint, config);
+        Map<String, Object> facts = new LinkedHashMap<>();
+        facts.put("path", checkpoint.path().toString());
+        facts.put("format", checkpoint.format());
+        facts.put("model_type", checkpoint.config().get("model_type"));
+        facts.put("size_bytes", checkpoint.sizeBytes());
+        Map<String, Object> parameters = new LinkedHashMap<>();
+        parameters.put("text", count.text());
+        parameters.put("trunk", count.trunk());
+        parameters.put("active_trunk", count.activeTrunk());
+        parameters.put("embedding", count.embedding());
+        parameters.put("vision", count.vision());
+        parameters.put("mtp", count.mtp());
+        parameters.put("total", count.total());
+        facts.put("parameters", parameters);
+        facts.put("types", types(checkpoint));
+        facts.put("config", checkpoint.config());
+        Map<String, Object> memory = new LinkedHashMap<>();
+        memory.put("context_tokens", context);
+        memory.put("weights_bytes", textBytes(checkpoint));
+        memory.put("kv_bytes_per_token", config.kvBytesPerToken(2));
+        memory.put("kv_bytes", config.kvBytesPerToken(2) * context);
+        memory.put("state_bytes", config.stateBytes());
+        facts.put("memory", memory);
+        facts.put("tokenizer", checkpoint.tokenizerSource() != null);
+        facts.put("chat_template", checkpoint.chatTemplate() != null);
+        facts.put("problems", problems);
+        if (tensors) {
+            facts.put("tensors", tensorList(checkpoint));
+        }
+        return facts;
+    }
+
+    private void print(PrintWriter out, Checkpoint checkpoint, Config config, List<String> problems) {
+        ParameterCount count = ParameterCount.of(checkpoint, config);
+        row(out, "model", checkpoint.path().toString());
+        row(out, "format", "%s, %s".formatted(checkpoint.format(), Units.bytes(checkpoint.sizeBytes())));
+        row(
+                out,
+                "network",
+                "%s, %d layers (%d gated delta net, %d attention), hidden %,d"
+                        .formatted(
+                                checkpoint.config().get("model_type"),
+                                config.numHiddenLayers(),
+                                config.numHiddenLayers() - config.fullAttentionLayers(),
+                                config.fullAttentionLayers(),
+                                config.hiddenSize()));
+        row(
+                out,
+                "heads",
+                "%d query, %d key/value of %d; delta net %d key, %d value of %d"
+                        .formatted(
+                                config.numAttentionHeads(),
+                                config.numKeyValueHeads(),
+                                config.headDim(),
+                                config.linearNumKeyHeads(),
+                                config.linearNumValueHeads(),
+                                config.linearValueHeadDim()));
+        if (config.isMoe()) {
+            row(
+                    out,
+                    "experts",
+                    "%d, %d for each token, width %,d; shared width %,d"
+                            .formatted(
+                                    config.numExperts(),
+                                    config.numExpertsPerTok(),
+                                    config.moeIntermediateSize(),
+                                    config.sharedExpertIntermediateSize()));
+        } else {
+            row(out, "feed-forward", "width %,d".formatted(config.intermediateSize()));
+        }
+        row(
+                out,
+                "vocabulary",
+                "%,d rows, output matrix %s"
+                        .formatted(config.vocabSize(), checkpoint.has("lm_head.weight") ? "its own" : "tied"));
+        row(out, "context", "%,d tokens".formatted(config.maxPositionEmbeddings()));
+        row(
+                out,
+                "parameters",
+                "%,d text (%,d trunk%s, %,d embedding)"
+                        .formatted(
+                                count.text(),
+                                count.trunk(),
+                                config.isMoe() ? ", %,d of them active".formatted(count.activeTrunk()) : "",
+                                count.embedding()));
+        if (count.vision() + count.mtp() > 0) {
+            row(
+                    out,
+                    "",
+                    "%,d vision, %,d MTP head, %,d in all".formatted(count.vision(), count.mtp(), count.total()));
+        }
+        types(checkpoint).forEach((type, bytes) -> row(out, "stored as " + type, Units.bytes(bytes)));
+        row(
+                out,
+                "memory",
+                "%s weights, mapped; at %,d tokens %s KV cache, %s recurrent state"
+                        .formatted(
+                                Units.bytes(textBytes(checkpoint)),
+                                context,
+                                Units.bytes(config.kvBytesPerToken(2) * context),
+                                Units.bytes(config.stateBytes())));
+        row(out, "tokenizer", checkpoint.tokenizerSource() == null ? "none" : "yes");
+        row(out, "chat template", checkpoint.chatTemplate() == null ? "none" : "yes");
+        row(out, "problems", problems.isEmpty() ? "none found" : problems.getFirst());
+        problems.stream().skip(1).forEach(p -> row(out, "", p));
+        if (tensors) {
+            out.println();
+            for (String name : checkpoint.names()) {
+                Tensor tensor = checkpoint.tensor(name);
+                out.printf("%-64s %s%n", name, tensor);
+            }
+        }
+        out.flush();
+    }
+
+    private static void row(PrintWriter out, String name, String value) {
+        out.printf("%-20s %s%n", name, value);
+    }
+
+    /** Bytes by stored type, largest first. */
+    private static Map<String, Long> types(Checkpoint checkpoint) {
+        Map<DataType, Long> bytes = new TreeMap<>();
+        for (String name : checkpoint.names()) {
+            Tensor tensor = checkpoint.tensor(name);
+            bytes.merge(tensor.type(), tensor.sizeBytes(), Long::sum);
+        }
+        Map<String, Long> sorted = new LinkedHashMap<>();
+        bytes.entrySet().stream()
+                .sorted(Map.Entry.<DataType, Long>comparingByValue().reversed())
+                .forEach(e -> sorted.put(e.getKey().name(), e.getValue()));
+        return sorted;
+    }
+
+    private static long textBytes(Checkpoint checkpoint) {
+        return checkpoint.names().stream()
+                .filter(n -> !n.startsWith("visual.") && !n.startsWith("mtp."))
+                .mapToLong(n -> checkpoint.tensor(n).sizeBytes())
+                .sum();
+    }
+
+    private static List<Map<String, Object>> tensorList(Checkpoint checkpoint) {
+        List<Map<String, Object>> list = new ArrayList<>();
+        for (String name : checkpoint.names()) {
+            Tensor tensor = checkpoint.tensor(name);
+            Map<String, Object> entry = new LinkedHashMap<>();
+            entry.put("name", name);
+            entry.put("type", tensor.type().name());
+            entry.put("shape", tensor.shape());
+            entry.put("bytes", tensor.sizeBytes());
+            list.add(entry);
+        }
+        return list;
+    }
+}

@@ -1,0 +1,69 @@
+package dev.jwen.cli;
+
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.util.Locale;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.HelpCommand;
+
+/** The {@code jwen} command. */
+@Command(
+        name = "jwen",
+        description = "Runs Qwen 3.5 models: chat with them, look into them, measure them.",
+        mixinStandardHelpOptions = true,
+        versionProvider = Version.class,
+        synopsisSubcommandLabel = "COMMAND",
+        subcommands = {
+            ChatCommand.class,
+            RunCommand.class,
+            InspectCommand.class,
+            TokenizeCommand.class,
+            LogitsCommand.class,
+            CompareCommand.class,
+            BenchCommand.class,
+            HelpCommand.class
+        },
+        footer = {
+            "",
+            "A MODEL is a directory with safetensors files as they are published, or a GGUF file.",
+            "",
+            "Examples:",
+            "  jwen chat -m ~/models/Qwen3.5-4B",
+            "  jwen run -m qwen3.5-4b-q4_k_m.gguf \"Why is the sky blue?\"",
+            "  git diff | jwen run -m qwen3.5-4b-q4_k_m.gguf \"Write a commit message for this change.\"",
+            "",
+            "'jwen help COMMAND' or 'jwen COMMAND --help' explains a command."
+        })
+public final class Main {
+    private Main() {}
+
+    public static void main(String[] args) {
+        // Text goes out as UTF-8 whatever the locale says.
+        PrintWriter out = writer(FileDescriptor.out);
+        PrintWriter err = writer(FileDescriptor.err);
+        // Numbers look the same everywhere, and scripts can read them.
+        Locale.setDefault(Locale.Category.FORMAT, Locale.ROOT);
+        int exit = commandLine().setOut(out).setErr(err).execute(args);
+        out.flush();
+        err.flush();
+        System.exit(exit);
+    }
+
+    private static PrintWriter writer(FileDescriptor stream) {
+        return new PrintWriter(new FileOutputStream(stream), false, StandardCharsets.UTF_8);
+    }
+
+    /** The whole command, ready to execute; tests use it with their own streams. */
+    static CommandLine commandLine() {
+        CommandLine line = new CommandLine(new Main());
+        line.setExecutionExceptionHandler(new Failures());
+        line.setParameterExceptionHandler(Failures::misused);
+        line.setCaseInsensitiveEnumValuesAllowed(true);
+        line.setUsageHelpAutoWidth(true);
+        line.setAbbreviatedOptionsAllowed(false);
+        return line;
+    }
+}

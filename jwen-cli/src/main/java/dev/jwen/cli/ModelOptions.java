@@ -1,0 +1,100 @@
+package dev.jwen.cli;
+
+import dev.jwen.checkpoint.Checkpoint;
+import dev.jwen.engine.Engine;
+import dev.jwen.kernel.Backends;
+import dev.jwen.kernel.Kernels;
+import dev.jwen.kernel.WorkerPool;
+import dev.jwen.model.Qwen35;
+import dev.jwen.model.State;
+import dev.jwen.tensor.DataType;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** Which model, and how it is computed. */
+final class ModelOptions {
+    @Option(
+            names = {"-m", "--model"},
+            paramLabel = "MODEL",
+            description = "A directory with safetensors files, or a GGUF file (of a split one, any part).")
+    @Nullable Path model;
+
+    @Option(
+            names = {"-t", "--threads"},
+            paramLabel = "N",
+            description = "Threads that compute; by default one for each processor.")
+    int threads;
+
+    @Option(
+            names = "--kernels",
+            paramLabel = "NAME",
+            description = "The back end that computes: vector or plain. By default the fastest that this machine runs.")
+    @Nullable String kernels;
+
+    @Option(
+            names = "--exact",
+            description = "Compute and remember in float32 throughout: slower, for comparing implementations.")
+    boolean exact;
+
+    @Option(
+            names = {"-c", "--context"},
+            paramLabel = "TOKENS",
+            description = "Longest conversation; by default what the model was made for.")
+    int context;
+
+    /** Opens the engine; whoever calls closes it. */
+    Engine open() {
+        if (context < 0) {
+            throw new CommandException("--context must be a positive number of tokens, found " + context);
+        }
+        return Engine.open(path(), new Engine.Options(kernels, threads(), exact, context));
+    }
+
+    /** A network without tokenizer and template, for work on token ids. */
+    record Network(Checkpoint checkpoint, Kernels kernels, Qwen35 network, DataType kvType) implements AutoCloseable {
+        State newState() {
+            return network.newState(kvType);
+        }
+
+        @Override
+        public void close() {
+            network.close();
+            kernels.close();
+            checkpoint.close();
+        }
+    }
+
+    /** Opens the network alone; whoever calls closes it. */
+    Network openNetwork() {
+        Checkpoint checkpoint = Checkpoint.open(path());
+        Kernels opened = null;
+        try {
+            opened = Backends.open(kernels, threads == 0 ? WorkerPool.defaultThreads() : threads());
+            return new Network(
+                    checkpoint, opened, Qwen35.of(checkpoint, opened), exact ? DataType.F32 : DataType.BF16);
+        } catch (RuntimeException e) {
+            if (opened != null) {
+                opened.close();
+            }
+            checkpoint.close();
+            throw e;
+        }
+    }
+
+    private int threads() {
+        if (threads < 0 || threads > 1024) {
+            throw new CommandException("--threads must be between 1 and 1024, found " + threads);
+        }
+        return threads;
+    }
+
+    /** The model that was named. */
+    Path path() {
+        if (model == null) {
+            throw new CommandException("no model was named; add -m MODEL, a directory with safetensors files or a GGUF"
+                    + " file (for example one downloaded from Hugging Face)");
+        }
+        return model;
+    }
+}

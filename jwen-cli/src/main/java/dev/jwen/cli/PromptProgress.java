@@ -1,0 +1,35 @@
+package dev.jwen.cli;
+
+import dev.jwen.engine.Listener;
+import java.io.PrintWriter;
+import org.jspecify.annotations.Nullable;
+
+/** Shows how far a long prompt is read, until the answer begins. */
+class PromptProgress implements Listener {
+    /** Shorter prompts are read before a line could be noticed. */
+    private static final int LONG_PROMPT = 600;
+
+    private final Screen screen;
+    private final PrintWriter out;
+    private @Nullable Progress progress;
+    private int known;
+
+    PromptProgress(Screen screen, PrintWriter out) {
+        this.screen = screen;
+        this.out = out;
+    }
+
+    @Override
+    public void prompt(int read, int total) {
+        if (progress == null) {
+            known = read;
+            progress = new Progress(
+                    screen, out, "reading", total - known, n -> "%,d tokens".formatted(n), System::nanoTime);
+        }
+        if (total - known >= LONG_PROMPT && read < total) {
+            progress.update(read - known);
+        } else {
+            progress.close();
+        }
+    }
+}

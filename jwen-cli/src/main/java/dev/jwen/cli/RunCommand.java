@@ -1,0 +1,198 @@
+package dev.jwen.cli;
+
+import dev.jwen.chat.Conversation;
+import dev.jwen.chat.Message;
+import dev.jwen.engine.ChatSession;
+import dev.jwen.engine.Completion;
+import dev.jwen.engine.Engine;
+import dev.jwen.engine.Listener;
+import dev.jwen.generate.SamplingOptions;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** One question, one answer. */
+@Command(
+        name = "run",
+        description = "Answers one prompt and ends.",
+        mixinStandardHelpOptions = true,
+        footer = {
+            "",
+            "The prompt is the words of the command line, then each -f FILE, then standard input when something is piped",
+            "in. The answer goes to standard output, thinking and messages to standard error.",
+            "",
+            "Examples:",
+            "  jwen run -m Qwen3.5-4B \"Why is the sky blue?\"",
+            "  jwen run -m Qwen3.5-4B -f Main.java \"Explain this class.\"",
+            "  git diff | jwen run -m Qwen3.5-4B --no-think \"Write a commit message for this change.\"",
+            "  jwen run -m Qwen3.5-4B --raw -n 40 \"Once upon a time\""
+        })
+final class RunCommand implements Runnable {
+    @Spec
+    @Nullable CommandSpec spec;
+
+    @Mixin
+    ModelOptions model = new ModelOptions();
+
+    @Mixin
+    SamplingFlags sampling = new SamplingFlags();
+
+    @Parameters(paramLabel = "PROMPT", arity = "0..*", description = "What to ask.")
+    List<String> words = List.of();
+
+    @Option(
+            names = {"-f", "--file"},
+            paramLabel = "FILE",
+            description = "Add the text of a file to the prompt; repeat for several.")
+    List<Path> files = List.of();
+
+    @Option(names = "--system", paramLabel = "TEXT", description = "Instructions that come before the prompt.")
+    @Nullable String system;
+
+    @Option(
+            names = "--think",
+            negatable = true,
+            defaultValue = Option.NULL_VALUE,
+            fallbackValue = "true",
+            description = "Let the model think first, or not; by default what it was made for.")
+    @Nullable Boolean think;
+
+    @Option(names = "--hide-thinking", description = "Do not show the thinking.")
+    boolean hideThinking;
+
+    @Option(names = "--raw", description = "Let the model continue the prompt as plain text, without a chat template.")
+    boolean raw;
+
+    @Option(names = "--stats", description = "Say at the end how many tokens were read and written, and how fast.")
+    boolean stats;
+
+    @Option(names = "--json", description = "Print the answer as one JSON object.")
+    boolean json;
+
+    @Override
+    public void run() {
+        String prompt = prompt();
+        try (Engine engine = model.open()) {
+            if (raw) {
+                continueText(engine, prompt);
+            } else {
+                answer(engine, prompt);
+            }
+        }
+    }
+
+    private String prompt() {
+        List<String> parts = new ArrayList<>();
+        if (!words.isEmpty()) {
+            parts.add(String.join(" ", words));
+        }
+        files.forEach(file -> parts.add(Input.file(file)));
+        if (!Streams.isInputTerminal()) {
+            String piped = Input.standard();
+            if (!piped.isBlank()) {
+                parts.add(piped);
+            }
+        }
+        String prompt = String.join("\n\n", parts);
+        if (prompt.isBlank()) {
+            throw new CommandException(
+                    "there is nothing to answer; say jwen run -m MODEL \"your question\", or pipe text in");
+        }
+        return prompt;
+    }
+
+    private void continueText(Engine engine, String prompt) {
+        SamplingOptions options = sampling.over(engine.samplingDefaults(false));
+        PrintWriter out = out();
+        Completion completion = engine.newSession()
+                .generate(engine.tokenizer().encode(prompt), options, new PlainText(json ? null : out));
+        if (json) {
+            Output.json(out, facts(completion, completion.text(), "", List.of()));
+        } else {
+            out.println();
+            out.flush();
+        }
+        report(completion);
+    }
+
+    private void answer(Engine engine, String prompt) {
+        List<Message> messages = new ArrayList<>();
+        if (system != null) {
+            messages.add(Message.system(system));
+        }
+        messages.add(Message.user(prompt));
+        Conversation conversation = new Conversation(messages, List.of());
+        ChatSession chat = new ChatSession(engine);
+        SamplingOptions options = sampling.over(engine.samplingDefaults(chat.thinks(think)));
+        PrintWriter out = out();
+        try (Answer answer = json ? Answer.silent() : Answer.on(Streams.output(), out, err(), hideThinking)) {
+            ChatSession.Reply reply =
+                    chat.reply(conversation, think, options, answer, untilTheReaderLeaves(out));
+            answer.close();
+            if (json) {
+                Output.json(
+                        out,
+                        facts(
+                                reply.completion(),
+                                reply.response().content(),
+                                reply.response().reasoning(),
+                                reply.response().calls()));
+            }
+            report(reply.completion());
+        }
+    }
+
+    /** Ends the answer when whoever reads it has gone, as in {@code jwen run … | head}. */
+    private PromptProgress untilTheReaderLeaves(PrintWriter out) {
+        return new PromptProgress(json ? Screen.pipe() : Streams.messages(), err()) {
+            @Override
+            public boolean isCancelled() {
+                return out.checkError();
+            }
+        };
+    }
+
+    private static Map<String, Object> facts(
+            Completion completion, String content, String reasoning, List<?> calls) {
+        Map<String, Object> facts = new LinkedHashMap<>();
+        facts.put("content", content);
+        facts.put("reasoning", reasoning);
+        facts.put("tool_calls", calls);
+        facts.put("finish_reason", completion.finishReason().name().toLowerCase(java.util.Locale.ROOT));
+        facts.put("prompt_tokens", completion.promptTokens());
+        facts.put("completion_tokens", completion.tokens());
+        facts.put("prompt_tokens_per_second", completion.promptTokensPerSecond());
+        facts.put("tokens_per_second", completion.decodeTokensPerSecond());
+        return facts;
+    }
+
+    private void report(Completion completion) {
+        PrintWriter err = err();
+        if (completion.finishReason() == Completion.FinishReason.LENGTH && !json) {
+            err.println("(the answer was cut at " + completion.tokens() + " tokens; -n N allows more)");
+        }
+        if (stats) {
+            err.println(Stats.line(completion));
+        }
+        err.flush();
+    }
+
+    private PrintWriter out() {
+        return Objects.requireNonNull(spec).commandLine().getOut();
+    }
+
+    private PrintWriter err() {
+        return Objects.requireNonNull(spec).commandLine().getErr();
+    }
+}

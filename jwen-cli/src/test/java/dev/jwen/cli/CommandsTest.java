@@ -1,0 +1,191 @@
+package dev.jwen.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+class CommandsTest {
+    private static final Path GOLDEN = Path.of("../jwen-core/src/test/resources/golden");
+    private static final String DENSE =
+            GOLDEN.resolve("dense-text/checkpoint-bf16-sharded").toString();
+    private static final String QUANTISED =
+            GOLDEN.resolve("dense-256/dense-256-Q4_K_M.gguf").toString();
+    private static final JsonMapper JSON = JsonMapper.builder().build();
+
+    @TempDir
+    Path directory;
+
+    /** What a command printed and how it ended. */
+    private record Outcome(int exit, String out, String err) {
+        JsonNode json() {
+            return JSON.readTree(out);
+        }
+    }
+
+    private static Outcome jwen(String... arguments) {
+        StringWriter out = new StringWriter();
+        StringWriter err = new StringWriter();
+        int exit = Main.commandLine()
+                .setOut(new PrintWriter(out))
+                .setErr(new PrintWriter(err))
+                .execute(arguments);
+        return new Outcome(exit, out.toString(), err.toString());
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"chat", "run", "inspect", "tokenize", "logits", "compare", "bench"})
+    void everyCommandTeachesItselfWithAnExample(String command) {
+        Outcome outcome = jwen(command, "--help");
+        assertThat(outcome.exit).isZero();
+        assertThat(outcome.out).contains("Usage: jwen " + command).contains("Example");
+        assertThat(jwen("--help").out).contains("  " + command);
+    }
+
+    @Test
+    void runContinuesPlainTextTheSameWayForTheSameSeed() {
+        String[] arguments = {"run", "-m", DENSE, "--raw", "-n", "12", "--seed", "3", "--json", "hello"};
+        Outcome outcome = jwen(arguments);
+        assertThat(outcome.exit).as(outcome.err).isZero();
+        assertThat(outcome.json().get("content").asString()).isNotEmpty();
+        assertThat(outcome.json().get("completion_tokens").asInt()).isBetween(1, 12);
+        assertThat(jwen(arguments).json().get("content"))
+                .isEqualTo(outcome.json().get("content"));
+    }
+
+    @Test
+    void inspectCountsWhatIsThere() {
+        Outcome dense = jwen("inspect", "--json", "--tensors", DENSE);
+        assertThat(dense.exit).as(dense.err).isZero();
+        long listed = 0;
+        for (JsonNode tensor : dense.json().get("tensors")) {
+            long size = 1;
+            for (JsonNode dimension : tensor.get("shape")) {
+                size *= dimension.asLong();
+            }
+            listed += size;
+        }
+        assertThat(dense.json().get("parameters").get("total").asLong())
+                .isEqualTo(listed)
+                .isPositive();
+        Outcome quantised = jwen("inspect", QUANTISED);
+        assertThat(quantised.out)
+                .contains("GGUF")
+                .contains("Q4_K")
+                .contains("Q6_K")
+                .contains("hidden 256");
+        Outcome json = jwen("inspect", "--json", QUANTISED);
+        assertThat(json.json().get("types").get("Q4_K").asLong()).isPositive();
+    }
+
+    @Test
+    void tokenizeGoesBothWays() {
+        JsonNode tokens =
+                jwen("tokenize", "-m", DENSE, "--json", "Hello <|im_end|>").json();
+        List<String> ids = tokens.get("tokens")
+                .valueStream()
+                .map(t -> t.get("id").asString())
+                .toList();
+        assertThat(ids).last().isEqualTo("322");
+        assertThat(jwen("tokenize", "-m", DENSE, "--decode", String.join(",", ids))
+                        .out
+                        .strip())
+                .isEqualTo("Hello <|im_end|>");
+        JsonNode literal = jwen("tokenize", "-m", DENSE, "--json", "--no-special", "Hello <|im_end|>")
+                .json();
+        assertThat(literal.get("count").asInt()).isGreaterThan(ids.size());
+        assertThat(jwen("tokenize", "-m", QUANTISED, "--count", "Hello <|im_end|>")
+                        .out
+                        .strip())
+                .isEqualTo(Integer.toString(ids.size()));
+    }
+
+    @Test
+    void logitsOfTwoBackEndsCompareAsEqual() throws IOException {
+        Path ids = Files.writeString(directory.resolve("ids.json"), "{\"input_ids\": [5, 6, 7, 8, 9]}");
+        String plain = directory.resolve("plain.safetensors").toString();
+        String vector = directory.resolve("vector.safetensors").toString();
+        Outcome one = jwen(
+                "logits", "-m", DENSE, "--exact", "--kernels", "plain", "--ids", "5,6,7,8,9", "-o", plain);
+        assertThat(one.exit).as(one.err).isZero();
+        Outcome other = jwen(
+                "logits", "-m", DENSE, "--exact", "--kernels", "vector", "--ids-file", ids.toString(), "-o", vector);
+        assertThat(other.exit).as(other.err).isZero();
+        JsonNode result = jwen("compare", "--json", vector, plain).json();
+        assertThat(result.get("tokens").asInt()).isEqualTo(5);
+        assertThat(result.get("vocabulary").asInt()).isEqualTo(368);
+        assertThat(result.get("maxDifference").asDouble()).isLessThan(5e-5);
+        assertThat(result.get("argMaxAgreement").asDouble()).isEqualTo(1);
+        assertThat(jwen("compare", vector, plain).out)
+                .contains("same arg-max")
+                .contains("100.00 %");
+    }
+
+    @Test
+    void benchPrintsTheFieldsOfLlamaBench() {
+        Outcome outcome =
+                jwen("bench", "-m", QUANTISED, "-p", "16", "-n", "4", "-d", "0,8", "-r", "2", "-t", "1", "--json");
+        assertThat(outcome.exit).as(outcome.err).isZero();
+        assertThat(outcome.json()).hasSize(4);
+        for (JsonNode test : outcome.json()) {
+            assertThat(test.propertyNames())
+                    .contains("n_prompt", "n_gen", "n_depth", "n_threads", "avg_ts", "stddev_ts", "samples_ts")
+                    .contains("model_size", "model_n_params");
+            assertThat(test.get("samples_ts")).hasSize(2);
+            assertThat(test.get("n_threads").asInt()).isEqualTo(1);
+            assertThat(test.get("avg_ts").asDouble()).isPositive();
+        }
+        assertThat(jwen("bench", "-m", QUANTISED, "-p", "16", "-n", "0", "-r", "1").out)
+                .contains("pp16")
+                .contains("tokens/s")
+                .contains("peak memory");
+    }
+
+    static Stream<Arguments> mistakes() {
+        return Stream.of(
+                mistake(2, "Unknown option: '--temprature'", "run", "--temprature", "1"),
+                mistake(2, "frobnicate", "frobnicate"),
+                mistake(1, "no model was named", "run", "hello"),
+                mistake(1, "no model was named", "chat"),
+                mistake(1, "no model was named", "inspect"),
+                mistake(1, "nowhere", "inspect", "nowhere"),
+                mistake(1, "temperature is -1", "run", "-m", DENSE, "--raw", "--temp", "-1", "x"),
+                mistake(1, "--threads must be between", "run", "-m", DENSE, "-t", "-3", "--raw", "x"),
+                mistake(1, "no kernels named \"cuda9\"", "run", "-m", DENSE, "--kernels", "cuda9", "--raw", "x"),
+                mistake(1, "no chat template", "run", "-m", QUANTISED, "x"),
+                mistake(1, "no such file", "run", "-m", DENSE, "-f", "missing.txt", "x"),
+                mistake(1, "token id 400 is outside", "logits", "-m", DENSE, "--ids", "1,400", "-o", "never.st"),
+                mistake(1, "either as --ids", "logits", "-m", DENSE, "-o", "never.st"),
+                mistake(2, "is not an int", "logits", "-m", DENSE, "--ids", "one", "-o", "never.st"),
+                mistake(1, "missing.st", "compare", "missing.st", "missing.st"),
+                mistake(1, "-r must be at least 1", "bench", "-m", DENSE, "-r", "0"),
+                mistake(1, "counts of tokens", "bench", "-m", DENSE, "-p", "-5"));
+    }
+
+    private static Arguments mistake(int exit, String expected, String... arguments) {
+        return Arguments.of(exit, expected, arguments);
+    }
+
+    @ParameterizedTest(name = "{1}")
+    @MethodSource("mistakes")
+    void aMistakeGetsOneSentenceAndNoTrace(int exit, String expected, String[] arguments) {
+        Outcome outcome = jwen(arguments);
+        assertThat(outcome.exit).as(outcome.err).isEqualTo(exit);
+        assertThat(outcome.err).startsWith("jwen: ").contains(expected).doesNotContain("\tat ", "Exception");
+        assertThat(outcome.err.strip().lines().count()).isLessThanOrEqualTo(2);
+        assertThat(outcome.out).isEmpty();
+    }
+}

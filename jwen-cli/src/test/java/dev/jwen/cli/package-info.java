@@ -1,0 +1,2 @@
+/** The command as a user meets it. */
+package dev.jwen.cli;

@@ -1,0 +1,93 @@
+package dev.jwen.checkpoint;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+
+/** Reads little-endian values one after another; asking for more than the file has is the file's error. */
+final class Cursor {
+    private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
+    private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ORDER);
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ORDER);
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ORDER);
+    private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER);
+    private static final ValueLayout.OfDouble DOUBLE = ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ORDER);
+
+    private final MappedFile file;
+    private final MemorySegment segment;
+    private long position;
+
+    Cursor(MappedFile file, long position) {
+        this.file = file;
+        this.segment = file.segment();
+        this.position = position;
+    }
+
+    long position() {
+        return position;
+    }
+
+    /** Steps over {@code count} bytes and returns where they begin. */
+    long skip(long count) {
+        if (count < 0 || count > segment.byteSize() - position) {
+            throw CheckpointException.in(
+                    file.path(),
+                    "needs %s bytes at byte %d, but ends at byte %d. It is cut short or damaged: compare its size with the original and fetch it again.",
+                    Long.toUnsignedString(count),
+                    position,
+                    segment.byteSize());
+        }
+        long begin = position;
+        position += count;
+        return begin;
+    }
+
+    byte i8() {
+        return segment.get(ValueLayout.JAVA_BYTE, skip(Byte.BYTES));
+    }
+
+    short i16() {
+        return segment.get(SHORT, skip(Short.BYTES));
+    }
+
+    int i32() {
+        return segment.get(INT, skip(Integer.BYTES));
+    }
+
+    long u32() {
+        return Integer.toUnsignedLong(i32());
+    }
+
+    long i64() {
+        return segment.get(LONG, skip(Long.BYTES));
+    }
+
+    float f32() {
+        return segment.get(FLOAT, skip(Float.BYTES));
+    }
+
+    double f64() {
+        return segment.get(DOUBLE, skip(Double.BYTES));
+    }
+
+    /** A string of at most {@code limit} bytes behind its 64-bit length. */
+    String string(long limit) {
+        long begin = position;
+        long length = i64();
+        if (length < 0 || length > limit) {
+            throw CheckpointException.in(
+                    file.path(),
+                    "a string at byte %d claims %s bytes, expected at most %d. The file is damaged; fetch it again.",
+                    begin,
+                    Long.toUnsignedString(length),
+                    limit);
+        }
+        byte[] bytes = segment.asSlice(skip(length), length).toArray(ValueLayout.JAVA_BYTE);
+        return new String(bytes, StandardCharsets.UTF_8);
+    }
+
+    void skipString() {
+        skip(i64());
+    }
+}

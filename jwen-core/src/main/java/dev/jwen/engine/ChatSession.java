@@ -1,0 +1,149 @@
+package dev.jwen.engine;
+
+import dev.jwen.chat.ChatTemplate;
+import dev.jwen.chat.Conversation;
+import dev.jwen.chat.Event;
+import dev.jwen.chat.Prompt;
+import dev.jwen.chat.PromptPiece;
+import dev.jwen.chat.RenderOptions;
+import dev.jwen.chat.Response;
+import dev.jwen.chat.ResponseParser;
+import dev.jwen.generate.Sampler;
+import dev.jwen.generate.SamplingOptions;
+import dev.jwen.tokenizer.Tokenizer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A conversation with a model: messages in, thinking, text and tool calls out. What earlier turns have read is not read
+ * again.
+ *
+ * {@snippet :
+ * ChatSession chat = new ChatSession(engine);
+ * Conversation question = new Conversation(List.of(Message.user("Why is the sky blue?")), List.of());
+ * ChatSession.Reply reply = chat.reply(question, null, null, event -> {}, Listener.NONE);
+ * System.out.println(reply.response().content());
+ * }
+ */
+public final class ChatSession implements AutoCloseable {
+    private final Engine engine;
+    private final ChatTemplate template;
+    private final Session session;
+
+    /**
+     * An answer.
+     *
+     * @param response what was said, taken apart
+     * @param completion how it was made
+     */
+    public record Reply(Response response, Completion completion) {}
+
+    /**
+     * A conversation that has not begun.
+     *
+     * @throws IllegalArgumentException if the model has no chat template
+     */
+    public ChatSession(Engine engine) {
+        ChatTemplate own = engine.template();
+        if (own == null) {
+            throw new IllegalArgumentException(
+                    "%s has no chat template, so it cannot hold a conversation; put the original chat_template.jinja beside it, or let it continue plain text"
+                            .formatted(engine.checkpoint().path()));
+        }
+        this.engine = engine;
+        this.template = own;
+        this.session = engine.newSession();
+    }
+
+    /**
+     * Answers the last message of a conversation.
+     *
+     * @param thinking whether to think first, or null for what the model does by itself
+     * @param options how to choose tokens, or null for what suits the model and the mode
+     * @param events hears each event as it happens
+     * @param listener follows the generation
+     */
+    public Reply reply(
+            Conversation conversation,
+            @Nullable Boolean thinking,
+            @Nullable SamplingOptions options,
+            Consumer<Event> events,
+            Listener listener) {
+        Prompt prompt = render(conversation, thinking);
+        SamplingOptions sampling = options == null ? engine.samplingDefaults(prompt.thinking()) : options;
+        RandomGenerator ids = Sampler.random(sampling.seed() == null ? System.nanoTime() : sampling.seed());
+        ResponseParser parser = new ResponseParser(prompt.thinking(), conversation.tools(), ids);
+        Completion completion = session.generate(encode(prompt.pieces()), sampling, new Listener() {
+            @Override
+            public void prompt(int read, int total) {
+                listener.prompt(read, total);
+            }
+
+            @Override
+            public void text(String piece) {
+                listener.text(piece);
+                parser.feed(piece).forEach(events);
+            }
+
+            @Override
+            public boolean isCancelled() {
+                return listener.isCancelled();
+            }
+        });
+        parser.finish().forEach(events);
+        return new Reply(parser.response(), completion);
+    }
+
+    /** The tokens of a conversation as the model would read it, with the start of an answer at the end. */
+    public int[] tokens(Conversation conversation, @Nullable Boolean thinking) {
+        return encode(render(conversation, thinking).pieces());
+    }
+
+    /** Whether an answer begins with thinking when it is asked for like this. */
+    public boolean thinks(@Nullable Boolean thinking) {
+        return thinking == null ? template.thinksByDefault() : thinking && template.supportsThinking();
+    }
+
+    private Prompt render(Conversation conversation, @Nullable Boolean thinking) {
+        RenderOptions options = thinking == null ? RenderOptions.ANSWER : RenderOptions.ANSWER.withThinking(thinking);
+        return template.render(conversation.normalised(), options);
+    }
+
+    /** Forgets what was read; the next reply reads its conversation from the start. */
+    public void clear() {
+        session.clear();
+    }
+
+    /** Gives back the memory of what was read. */
+    @Override
+    public void close() {
+        session.close();
+    }
+
+    /** Bytes of the states that are kept for the next turns. */
+    public long sizeBytes() {
+        return session.sizeBytes();
+    }
+
+    /** Spellings of special tokens count only where the template wrote them, not where a user typed them. */
+    private int[] encode(List<PromptPiece> pieces) {
+        Tokenizer tokenizer = engine.tokenizer();
+        List<int[]> parts = new ArrayList<>();
+        int length = 0;
+        for (PromptPiece piece : pieces) {
+            int[] ids = piece.trusted() ? tokenizer.encode(piece.text()) : tokenizer.encodeUntrusted(piece.text());
+            parts.add(ids);
+            length += ids.length;
+        }
+        int[] all = new int[length];
+        int at = 0;
+        for (int[] part : parts) {
+            System.arraycopy(part, 0, all, at, part.length);
+            at += part.length;
+        }
+        return all;
+    }
+}

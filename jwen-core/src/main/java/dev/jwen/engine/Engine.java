@@ -1,0 +1,184 @@
+package dev.jwen.engine;
+
+import dev.jwen.chat.AddedToken;
+import dev.jwen.chat.ChatTemplate;
+import dev.jwen.checkpoint.Checkpoint;
+import dev.jwen.checkpoint.CheckpointException;
+import dev.jwen.generate.Preset;
+import dev.jwen.generate.SamplingOptions;
+import dev.jwen.kernel.Backends;
+import dev.jwen.kernel.Kernels;
+import dev.jwen.kernel.WorkerPool;
+import dev.jwen.model.Config;
+import dev.jwen.model.ParameterCount;
+import dev.jwen.model.Qwen35;
+import dev.jwen.tensor.DataType;
+import dev.jwen.tokenizer.Tokenizer;
+import java.nio.file.Path;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An opened model with everything that belongs to it: network, tokenizer, chat template and defaults.
+ *
+ * {@snippet :
+ * try (Engine engine = Engine.open(Path.of("Qwen3.5-4B"), Engine.Options.DEFAULT)) {
+ *     Session session = engine.newSession();
+ *     int[] prompt = engine.tokenizer().encode("The capital of France is");
+ *     System.out.println(session.generate(prompt, engine.samplingDefaults(false), Listener.NONE).text());
+ * }
+ * }
+ *
+ * <p>One thread at a time generates.
+ */
+public final class Engine implements AutoCloseable {
+
+    /**
+     * How a model is run.
+     *
+     * @param backend name of the kernels, or null for the fastest
+     * @param threads that compute, or 0 for one on each processor
+     * @param exact true keeps keys and values in float32, false in bfloat16
+     * @param contextTokens longest sequence, or 0 for what the model was made for
+     */
+    public record Options(@Nullable String backend, int threads, boolean exact, int contextTokens) {
+        public static final Options DEFAULT = new Options(null, 0, false, 0);
+    }
+
+    private final Checkpoint checkpoint;
+    private final Kernels kernels;
+    private final Qwen35 network;
+    private final Tokenizer tokenizer;
+    private final @Nullable ChatTemplate template;
+    private final Set<Integer> stopIds;
+    private final Options options;
+    private final long parameters;
+
+    private Engine(Checkpoint checkpoint, Kernels kernels, Options options) {
+        this.checkpoint = checkpoint;
+        this.kernels = kernels;
+        this.options = options;
+        this.network = Qwen35.of(checkpoint, kernels);
+        this.tokenizer = Tokenizers.of(checkpoint);
+        String source = checkpoint.chatTemplate();
+        this.template = source == null ? null : ChatTemplate.of(source, addedTokens(tokenizer), Map.of());
+        this.stopIds = stopIds(checkpoint, tokenizer);
+        this.parameters = ParameterCount.of(checkpoint, network.config()).text();
+        if (tokenizer.vocabularySize() > network.config().vocabSize()) {
+            throw new CheckpointException(
+                    "%s: the tokenizer has %d tokens but the model only %d rows of embedding. The tokenizer belongs to another model."
+                            .formatted(
+                                    checkpoint.path(),
+                                    tokenizer.vocabularySize(),
+                                    network.config().vocabSize()));
+        }
+    }
+
+    /**
+     * Opens a directory with safetensors files or a GGUF file.
+     *
+     * @throws CheckpointException if the file is broken or not a Qwen 3.5 model
+     */
+    public static Engine open(Path model, Options options) {
+        int threads = options.threads() == 0 ? WorkerPool.defaultThreads() : options.threads();
+        Checkpoint checkpoint = Checkpoint.open(model);
+        Kernels kernels = null;
+        try {
+            kernels = Backends.open(options.backend(), threads);
+            return new Engine(checkpoint, kernels, options);
+        } catch (RuntimeException e) {
+            if (kernels != null) {
+                kernels.close();
+            }
+            checkpoint.close();
+            throw e;
+        }
+    }
+
+    public Checkpoint checkpoint() {
+        return checkpoint;
+    }
+
+    public Config config() {
+        return network.config();
+    }
+
+    public Qwen35 network() {
+        return network;
+    }
+
+    public Tokenizer tokenizer() {
+        return tokenizer;
+    }
+
+    /** The chat template, or null when the checkpoint has none. */
+    public @Nullable ChatTemplate template() {
+        return template;
+    }
+
+    /** Tokens at which an answer ends. */
+    public Set<Integer> stopIds() {
+        return stopIds;
+    }
+
+    /** Longest sequence in tokens. */
+    public int contextTokens() {
+        int trained = config().maxPositionEmbeddings();
+        return options.contextTokens() == 0 ? trained : options.contextTokens();
+    }
+
+    /** The type in which keys and values are remembered. */
+    public DataType kvType() {
+        return options.exact() ? DataType.F32 : DataType.BF16;
+    }
+
+    /** Sampling as the checkpoint or, where it is silent, the model card recommends. */
+    public SamplingOptions samplingDefaults(boolean thinking) {
+        SamplingOptions preset = Preset.of(parameters, thinking, Preset.Task.GENERAL).options();
+        // generation_config.json speaks of the mode that the model has by default; the card knows both.
+        boolean own = template == null || thinking == template.thinksByDefault();
+        return own ? preset.withGenerationConfig(checkpoint.generationConfig()) : preset;
+    }
+
+    /** A new empty sequence. */
+    public Session newSession() {
+        return new Session(this);
+    }
+
+    private static List<AddedToken> addedTokens(Tokenizer tokenizer) {
+        return tokenizer.addedTokens().entrySet().stream()
+                .map(token -> new AddedToken(token.getKey(), tokenizer.isSpecial(token.getValue())))
+                .toList();
+    }
+
+    private static Set<Integer> stopIds(Checkpoint checkpoint, Tokenizer tokenizer) {
+        Set<Integer> ids = new LinkedHashSet<>();
+        for (Map<String, Object> source : List.of(checkpoint.generationConfig(), checkpoint.config())) {
+            switch (source.get("eos_token_id")) {
+                case Number id -> ids.add(id.intValue());
+                case List<?> several -> several.forEach(id -> {
+                    if (id instanceof Number number) {
+                        ids.add(number.intValue());
+                    }
+                });
+                case null, default -> {
+                    // The token names below remain.
+                }
+            }
+        }
+        for (String name : List.of("<|im_end|>", "<|endoftext|>")) {
+            tokenizer.id(name).ifPresent(ids::add);
+        }
+        return Set.copyOf(ids);
+    }
+
+    @Override
+    public void close() {
+        network.close();
+        kernels.close();
+        checkpoint.close();
+    }
+}

@@ -1,0 +1,18 @@
+package dev.jwen.engine;
+
+/** Follows a generation while it runs. Calls come from the generating thread. */
+public interface Listener {
+    /** Hears nothing and never stops. */
+    Listener NONE = new Listener() {};
+
+    /** {@code read} of {@code total} prompt tokens are read; those found in an earlier state count as read. */
+    default void prompt(int read, int total) {}
+
+    /** The next piece of text, whole characters, possibly empty pieces left out. */
+    default void text(String piece) {}
+
+    /** Asked between steps; true ends the generation with what there is. */
+    default boolean isCancelled() {
+        return false;
+    }
+}

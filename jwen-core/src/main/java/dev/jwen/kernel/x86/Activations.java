@@ -1,0 +1,108 @@
+package dev.jwen.kernel.x86;
+
+import dev.jwen.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+
+/**
+ * The forms in which activations meet the weights, and the plain definition of how float32 rows are brought into them.
+ *
+ * <p>A row is a sequence of records of 32 values. A record of {@link #INT8} is one cache line, little-endian:
+ * <pre>
+ *   byte  0   int8[32]  q, in -127..127
+ *   byte 32   float     scale: x ≈ scale · q
+ *   byte 36   int32     -128 · Σ q: the correction for weights that are stored with 128 added
+ *   byte 40   int32     the same of q[0..15], then of q[16..31]
+ *   byte 48   float     Σ q: multiplies the minimum of a block
+ *   byte 52   float     the same of q[0..15], then of q[16..31]
+ *   byte 60   zero
+ * </pre>
+ * A record of {@link #BF16} is 32 values rounded to nearest even, one of {@link #F32} the 32 values themselves.
+ */
+public enum Activations {
+    /** For quantised weights: integer products. */
+    INT8(64),
+    /** For BF16 weights where the processor multiplies BF16 pairs. */
+    BF16(64),
+    /** For all other weights. */
+    F32(128);
+
+    /** Values in one record. */
+    static final int VALUES = 32;
+
+    static final int SCALE = 32;
+    static final int CORRECTION = 36;
+    static final int HALF_CORRECTIONS = 40;
+    static final int SUM = 48;
+    static final int HALF_SUMS = 52;
+
+    /** Rows of smaller values than this become zeros, so that the reciprocal of the scale stays finite. */
+    static final float SMALLEST = 1e-35f;
+
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfShort SHORT =
+            ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    private final int recordBytes;
+
+    Activations(int recordBytes) {
+        this.recordBytes = recordBytes;
+    }
+
+    /** Bytes of one record of 32 values. */
+    int recordBytes() {
+        return recordBytes;
+    }
+
+    /** Bytes of one row; {@code columns} is a multiple of 32. */
+    public long bytes(long columns) {
+        return columns / VALUES * recordBytes;
+    }
+
+    /**
+     * Converts {@code columns} values (a multiple of 32) from byte {@code from} of {@code x} to byte {@code to} of
+     * {@code records}, one value after the other: the definition that the emitted kernels reproduce bit by bit.
+     */
+    public void quantise(MemorySegment x, long from, int columns, MemorySegment records, long to) {
+        for (int i = 0; i < columns; i += VALUES) {
+            long source = from + 4L * i;
+            long record = to + bytes(i);
+            switch (this) {
+                case INT8 -> quantiseRecord(x, source, records, record);
+                case BF16 -> roundRecord(x, source, records, record);
+                case F32 -> MemorySegment.copy(x, source, records, record, 4L * VALUES);
+            }
+        }
+    }
+
+    private static void quantiseRecord(MemorySegment x, long source, MemorySegment records, long record) {
+        float largest = SMALLEST;
+        for (int i = 0; i < VALUES; i++) {
+            largest = Math.max(largest, Math.abs(x.get(Tensor.FLOAT, source + 4L * i)));
+        }
+        float inverse = 127 / largest;
+        int[] sums = new int[2];
+        for (int i = 0; i < VALUES; i++) {
+            int q = (int) Math.rint(x.get(Tensor.FLOAT, source + 4L * i) * inverse);
+            records.set(ValueLayout.JAVA_BYTE, record + i, (byte) q);
+            sums[i / 16] += q;
+        }
+        records.set(Tensor.FLOAT, record + SCALE, largest * (1 / 127f));
+        records.set(INT, record + CORRECTION, -128 * (sums[0] + sums[1]));
+        records.set(INT, record + HALF_CORRECTIONS, -128 * sums[0]);
+        records.set(INT, record + HALF_CORRECTIONS + 4, -128 * sums[1]);
+        records.set(Tensor.FLOAT, record + SUM, sums[0] + sums[1]);
+        records.set(Tensor.FLOAT, record + HALF_SUMS, sums[0]);
+        records.set(Tensor.FLOAT, record + HALF_SUMS + 4, sums[1]);
+        records.set(INT, record + HALF_SUMS + 8, 0);
+    }
+
+    private static void roundRecord(MemorySegment x, long source, MemorySegment records, long record) {
+        for (int i = 0; i < VALUES; i++) {
+            int bits = x.get(INT, source + 4L * i);
+            int rounded = bits + 0x7fff + ((bits >>> 16) & 1);
+            records.set(SHORT, record + 2L * i, (short) (rounded >>> 16));
+        }
+    }
+}

@@ -1,0 +1,404 @@
+package dev.jwen.kernel.x86;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Writes x86-64 instructions: the few that the kernels need, in one vector length.
+ *
+ * <p>Registers are plain numbers: 0 to 15 general, 0 to 15 (256 bits) or 0 to 31 (512 bits) vector. With 512 bits every
+ * vector instruction takes its EVEX form, with 256 bits its VEX form. Constants are collected and placed behind the code.
+ */
+final class Assembler {
+    static final int RAX = 0;
+    static final int RCX = 1;
+    static final int RDX = 2;
+    static final int RBX = 3;
+    static final int RSP = 4;
+    static final int RBP = 5;
+    static final int RSI = 6;
+    static final int RDI = 7;
+    static final int R8 = 8;
+    static final int R9 = 9;
+    static final int R10 = 10;
+    static final int R11 = 11;
+    static final int R12 = 12;
+    static final int R13 = 13;
+    static final int R14 = 14;
+    static final int R15 = 15;
+
+    private static final int NONE = -1;
+    private static final int CONSTANT_ALIGNMENT = 64;
+
+    /** A place in the code, bound once. */
+    static final class Label {
+        private int position = NONE;
+    }
+
+    /**
+     * A memory operand {@code [base + index · scale + displacement]}, or a constant behind the code.
+     *
+     * @param broadcast the operand is one dword that every lane sees; 512-bit instructions only
+     */
+    record Memory(int base, int index, int scale, int displacement, boolean broadcast, Label constant) {
+        private static final Label NOWHERE = new Label();
+
+        static Memory at(int base, int displacement) {
+            return new Memory(base, NONE, 1, displacement, false, NOWHERE);
+        }
+
+        static Memory at(int base, int index, int scale, int displacement) {
+            return new Memory(base, index, scale, displacement, false, NOWHERE);
+        }
+
+        Memory plus(int bytes) {
+            return new Memory(base, index, scale, displacement + bytes, broadcast, constant);
+        }
+
+        Memory broadcasting() {
+            return new Memory(base, index, scale, displacement, true, constant);
+        }
+
+        private boolean isConstant() {
+            return constant != NOWHERE;
+        }
+
+        /** 8 when the base is one of the upper eight registers. */
+        private int baseBit() {
+            return isConstant() ? 0 : base & 8;
+        }
+
+        /** 8 when the index is one of the upper eight registers. */
+        private int indexBit() {
+            return index == NONE ? 0 : index & 8;
+        }
+    }
+
+    private record Fixup(int position, int end, Label target) {}
+
+    private final int vectorBytes;
+    private final List<Fixup> fixups = new ArrayList<>();
+    private final Map<ByteBuffer, Label> constants = new LinkedHashMap<>();
+    private byte[] code = new byte[4096];
+    private int size;
+
+    /** An assembler for vectors of 32 or 64 bytes. */
+    Assembler(int vectorBytes) {
+        this.vectorBytes = vectorBytes;
+    }
+
+    int vectorBytes() {
+        return vectorBytes;
+    }
+
+    // ---- vector instructions
+
+    /** {@code dst = f(a, b)}. */
+    void op(Instruction f, int dst, int a, int b) {
+        vector(f, dst, a, b);
+    }
+
+    /** {@code dst = f(a, b)}. */
+    void op(Instruction f, int dst, int a, Memory b) {
+        vector(f, dst, a, b, 0);
+    }
+
+    /** {@code dst = f(b)}. */
+    void op(Instruction f, int dst, int b) {
+        vector(f, dst, 0, b);
+    }
+
+    /** {@code dst = f(b)}; a store writes {@code dst} to {@code b}. */
+    void op(Instruction f, int dst, Memory b) {
+        vector(f, dst, 0, b, 0);
+    }
+
+    /** {@code dst = f(a, b, immediate)}; {@code a} is 0 where an instruction has one source. */
+    void op(Instruction f, int dst, int a, int b, int immediate) {
+        vector(f, dst, a, b);
+        put(immediate);
+    }
+
+    /** {@code dst = f(a, b, immediate)}. */
+    void op(Instruction f, int dst, int a, Memory b, int immediate) {
+        vector(f, dst, a, b, 1);
+        put(immediate);
+    }
+
+    /** {@code dst = a} shifted by {@code bits}, lane by lane. */
+    void shift(Instruction f, int dst, int a, int bits) {
+        vector(f, f.digit, dst, a);
+        put(bits);
+    }
+
+    /** Reads 16 bytes into {@code dst} (0 to 15) and clears the rest of it. */
+    void load128(int dst, Memory source) {
+        vex(Instruction.VMOVUPS, dst, 0, source.baseBit(), source.indexBit(), 0);
+        modRm(dst, source, 1, 0);
+    }
+
+    void vzeroupper() {
+        put(0xc5, 0xf8, 0x77);
+    }
+
+    private void vector(Instruction f, int reg, int a, int b) {
+        prefix(f, reg, a, b & 8, b & 16, false);
+        put(modRm(0xc0, reg, b));
+    }
+
+    private void vector(Instruction f, int reg, int a, Memory b, int immediateBytes) {
+        prefix(f, reg, a, b.baseBit(), b.indexBit(), b.broadcast);
+        int unit = b.broadcast ? 4 : f.operand.bytes(vectorBytes);
+        modRm(reg, b, isEvex(f) ? unit : 1, immediateBytes);
+    }
+
+    private boolean isEvex(Instruction f) {
+        return vectorBytes == 64 && f.form != Instruction.Form.VEX_ONLY;
+    }
+
+    private void prefix(Instruction f, int reg, int a, int b, int x, boolean broadcast) {
+        if (isEvex(f)) {
+            evex(f, reg, a, b, x, broadcast);
+        } else if (broadcast || (reg | a | x) > 15 || f.form == Instruction.Form.EVEX_ONLY) {
+            throw new IllegalArgumentException(
+                    "%s has no form of %d bits with these operands".formatted(f, 8 * vectorBytes));
+        } else {
+            vex(f, reg, a, b, x, 4);
+        }
+    }
+
+    /** {@code b} and {@code x}: non-zero when the operand's base, or its index or register above 15, needs the bit. */
+    private void evex(Instruction f, int reg, int a, int b, int x, boolean broadcast) {
+        boolean w = f.form == Instruction.Form.W1 || f.form == Instruction.Form.EVEX_W1;
+        put(0x62, clear(reg & 8, 0x80) | clear(x, 0x40) | clear(b, 0x20) | clear(reg & 16, 0x10) | f.map);
+        put((w ? 0x80 : 0) | ((~a & 15) << 3) | 4 | f.prefix);
+        put(0x40 | (broadcast ? 0x10 : 0) | clear(a & 16, 0x08));
+        put(f.opcode);
+    }
+
+    private void vex(Instruction f, int reg, int a, int b, int x, int length) {
+        boolean w = f.form == Instruction.Form.W1;
+        int last = ((~a & 15) << 3) | length | f.prefix;
+        if (f.map == 1 && !w && b == 0 && x == 0) {
+            put(0xc5, clear(reg & 8, 0x80) | last);
+        } else {
+            put(0xc4, clear(reg & 8, 0x80) | clear(x, 0x40) | clear(b, 0x20) | f.map, (w ? 0x80 : 0) | last);
+        }
+        put(f.opcode);
+    }
+
+    /** The extension bits of VEX and EVEX are stored inverted. */
+    private static int clear(int bits, int value) {
+        return bits == 0 ? value : 0;
+    }
+
+    // ---- general instructions, 64 bits wide
+
+    void mov(int dst, int source) {
+        general(0x89, source, dst);
+    }
+
+    void mov(int dst, Memory source) {
+        general(0x8b, dst, source);
+    }
+
+    void store(Memory dst, int source) {
+        general(0x89, source, dst);
+    }
+
+    void lea(int dst, Memory address) {
+        general(0x8d, dst, address);
+    }
+
+    void add(int dst, int source) {
+        general(0x01, source, dst);
+    }
+
+    /** {@code dst = constant}, sign-extended. */
+    void movConstant(int dst, int constant) {
+        general(0xc7, 0, dst);
+        putInt(constant);
+    }
+
+    void addConstant(int dst, int constant) {
+        general(0x81, 0, dst);
+        putInt(constant);
+    }
+
+    void subConstant(int dst, int constant) {
+        general(0x81, 5, dst);
+        putInt(constant);
+    }
+
+    void shiftLeft(int dst, int bits) {
+        general(0xc1, 4, dst);
+        put(bits);
+    }
+
+    void shiftRight(int dst, int bits) {
+        general(0xc1, 5, dst);
+        put(bits);
+    }
+
+    /** Subtracts from a 64-bit value in memory. */
+    void subConstant(Memory dst, int constant) {
+        general(0x81, 5, dst);
+        putInt(constant);
+    }
+
+    void push(int register) {
+        put(0x40 | (register >> 3), 0x50 | (register & 7));
+    }
+
+    void pop(int register) {
+        put(0x40 | (register >> 3), 0x58 | (register & 7));
+    }
+
+    void ret() {
+        put(0xc3);
+    }
+
+    void cpuid() {
+        put(0x0f, 0xa2);
+    }
+
+    void xgetbv() {
+        put(0x0f, 0x01, 0xd0);
+    }
+
+    /** Asks for the cache line of {@code address} in the second-level cache; never faults. */
+    void prefetch(Memory address) {
+        put(0x40 | (address.baseBit() >> 3) | (address.indexBit() >> 2), 0x0f, 0x18);
+        modRm(2, address, 1, 0);
+    }
+
+    private void general(int opcode, int reg, int rm) {
+        put(0x48 | ((reg & 8) >> 1) | (rm >> 3), opcode, modRm(0xc0, reg, rm));
+    }
+
+    private void general(int opcode, int reg, Memory rm) {
+        put(0x48 | ((reg & 8) >> 1) | (rm.indexBit() >> 2) | (rm.baseBit() >> 3), opcode);
+        modRm(reg, rm, 1, 0);
+    }
+
+    // ---- labels and constants
+
+    void bind(Label label) {
+        label.position = size;
+    }
+
+    /** Jumps when the last addition or subtraction did not give zero. */
+    void jumpIfNotZero(Label target) {
+        put(0x0f, 0x85);
+        relative(target, 0);
+    }
+
+    /** Jumps when the last addition or subtraction gave zero. */
+    void jumpIfZero(Label target) {
+        put(0x0f, 0x84);
+        relative(target, 0);
+    }
+
+    /** A vector that repeats {@code pattern}, placed behind the code. */
+    Memory constant(byte... pattern) {
+        byte[] vector = new byte[vectorBytes];
+        for (int i = 0; i < vectorBytes; i++) {
+            vector[i] = pattern[i % pattern.length];
+        }
+        Label label = constants.computeIfAbsent(ByteBuffer.wrap(vector), key -> new Label());
+        return new Memory(NONE, NONE, 1, 0, false, label);
+    }
+
+    /** A vector with the same dword in every lane. */
+    Memory dwords(int value) {
+        return constant(ByteBuffer.allocate(4)
+                .order(ByteOrder.LITTLE_ENDIAN)
+                .putInt(value)
+                .array());
+    }
+
+    /** A vector with the same float in every lane. */
+    Memory floats(float value) {
+        return dwords(Float.floatToRawIntBits(value));
+    }
+
+    /** The finished code; nothing may be added afterwards. */
+    byte[] finish() {
+        constants.forEach((vector, label) -> {
+            while (size % CONSTANT_ALIGNMENT != 0) {
+                put(0xcc);
+            }
+            bind(label);
+            for (int i = 0; i < vectorBytes; i++) {
+                put(vector.get(i));
+            }
+        });
+        ByteBuffer buffer = ByteBuffer.wrap(code).order(ByteOrder.LITTLE_ENDIAN);
+        for (Fixup fixup : fixups) {
+            if (fixup.target.position == NONE) {
+                throw new IllegalStateException(
+                        "a jump at %d leads to a label that was never bound".formatted(fixup.position));
+            }
+            buffer.putInt(fixup.position, fixup.target.position - fixup.end);
+        }
+        return Arrays.copyOf(code, size);
+    }
+
+    // ---- bytes
+
+    /**
+     * Writes ModRM, SIB and displacement.
+     *
+     * @param unit what one step of an 8-bit displacement is worth
+     * @param immediateBytes bytes that follow: constants are addressed from the end of the instruction
+     */
+    private void modRm(int reg, Memory m, int unit, int immediateBytes) {
+        if (m.isConstant()) {
+            put(modRm(0x00, reg, 5));
+            relative(m.constant, immediateBytes);
+            return;
+        }
+        boolean noDisplacement = m.displacement == 0 && (m.base & 7) != RBP;
+        boolean small = m.displacement % unit == 0 && (byte) (m.displacement / unit) == m.displacement / unit;
+        int mode = noDisplacement ? 0x00 : small ? 0x40 : 0x80;
+        if (m.index != NONE) {
+            put(modRm(mode, reg, RSP), modRm(Integer.numberOfTrailingZeros(m.scale) << 6, m.index, m.base));
+        } else if ((m.base & 7) == RSP) {
+            put(modRm(mode, reg, RSP), modRm(0x00, RSP, RSP));
+        } else {
+            put(modRm(mode, reg, m.base));
+        }
+        if (mode == 0x40) {
+            put(m.displacement / unit);
+        } else if (mode == 0x80) {
+            putInt(m.displacement);
+        }
+    }
+
+    private static int modRm(int mode, int reg, int rm) {
+        return mode | ((reg & 7) << 3) | (rm & 7);
+    }
+
+    private void relative(Label target, int immediateBytes) {
+        fixups.add(new Fixup(size, size + 4 + immediateBytes, target));
+        putInt(0);
+    }
+
+    private void put(int... bytes) {
+        for (int b : bytes) {
+            if (size == code.length) {
+                code = Arrays.copyOf(code, 2 * size);
+            }
+            code[size++] = (byte) b;
+        }
+    }
+
+    private void putInt(int value) {
+        put(value, value >> 8, value >> 16, value >> 24);
+    }
+}

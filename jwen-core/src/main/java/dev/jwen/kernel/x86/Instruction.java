@@ -1,0 +1,116 @@
+package dev.jwen.kernel.x86;
+
+/**
+ * The vector instructions the kernels use, with the fields of their VEX and EVEX encodings.
+ *
+ * <p>One entry serves both vector lengths: {@link Assembler} writes the VEX form for 256 bits and the EVEX form for 512.
+ * Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2.
+ */
+enum Instruction {
+    VMOVUPS(0, 1, 0x10),
+    VMOVUPS_STORE(0, 1, 0x11),
+    VMOVAPS(0, 1, 0x28),
+    VBROADCASTSS(1, 2, 0x18, Operand.FOUR_BYTES),
+    VPBROADCASTD(1, 2, 0x58, Operand.FOUR_BYTES),
+    VINSERTI128(1, 3, 0x38, Operand.SIXTEEN_BYTES),
+    VEXTRACTF128(1, 3, 0x19, Form.VEX_ONLY),
+    VPUNPCKLDQ(1, 1, 0x62),
+    VPUNPCKHDQ(1, 1, 0x6a),
+    VPUNPCKLQDQ(1, 1, 0x6c, Form.EVEX_W1),
+    VPUNPCKHQDQ(1, 1, 0x6d, Form.EVEX_W1),
+    VPSHUFB(1, 2, 0x00),
+    VPSHUFD(1, 1, 0x70),
+    VPERMQ(1, 3, 0x00, Form.W1),
+    VPERMD(1, 2, 0x36),
+    VPACKSSDW(1, 1, 0x6b),
+    VPACKSSWB(1, 1, 0x63),
+    VPACKUSDW(1, 2, 0x2b),
+    VPMOVDW(2, 2, 0x33, Form.EVEX_ONLY),
+    VPAND(1, 1, 0xdb),
+    VPOR(1, 1, 0xeb),
+    VPXOR(1, 1, 0xef),
+    VPADDW(1, 1, 0xfd),
+    VPADDD(1, 1, 0xfe),
+    VPSUBD(1, 1, 0xfa),
+    VPMULLD(1, 2, 0x40),
+    VPHADDD(1, 2, 0x02, Form.VEX_ONLY),
+    VPABSB(1, 2, 0x1c),
+    VPSIGNB(1, 2, 0x08, Form.VEX_ONLY),
+    VPMADDUBSW(1, 2, 0x04),
+    VPMADDWD(1, 1, 0xf5),
+    VPDPBUSD(1, 2, 0x50),
+    VDPBF16PS(2, 2, 0x52, Form.EVEX_ONLY),
+    VPSLLW(1, 1, 0x71, 6),
+    VPSRLW(1, 1, 0x71, 2),
+    VPSLLD(1, 1, 0x72, 6),
+    VPSRLD(1, 1, 0x72, 2),
+    VPSRAD(1, 1, 0x72, 4),
+    VCVTDQ2PS(0, 1, 0x5b),
+    VCVTPS2DQ(1, 1, 0x5b),
+    VCVTPH2PS(1, 2, 0x13, Operand.HALF),
+    VADDPS(0, 1, 0x58),
+    VMULPS(0, 1, 0x59),
+    VDIVPS(0, 1, 0x5e),
+    VMAXPS(0, 1, 0x5f),
+    VFMADD231PS(1, 2, 0xb8);
+
+    /** How many bytes a memory operand has, which is also the unit of EVEX's compressed displacement. */
+    enum Operand {
+        FULL,
+        HALF,
+        SIXTEEN_BYTES,
+        FOUR_BYTES;
+
+        int bytes(int vectorBytes) {
+            return switch (this) {
+                case FULL -> vectorBytes;
+                case HALF -> vectorBytes / 2;
+                case SIXTEEN_BYTES -> 16;
+                case FOUR_BYTES -> 4;
+            };
+        }
+    }
+
+    /** Which encodings exist and what the W bit is in them. */
+    enum Form {
+        W0,
+        W1,
+        EVEX_W1,
+        VEX_ONLY,
+        EVEX_ONLY
+    }
+
+    final int prefix;
+    final int map;
+    final int opcode;
+    final Operand operand;
+    final Form form;
+    /** Opcode extension of the shifts by a constant, or -1. */
+    final int digit;
+
+    Instruction(int prefix, int map, int opcode, Operand operand, Form form, int digit) {
+        this.prefix = prefix;
+        this.map = map;
+        this.opcode = opcode;
+        this.operand = operand;
+        this.form = form;
+        this.digit = digit;
+    }
+
+    /** {@code prefix}: 0 none, 1 66, 2 F3; {@code map}: 1 0F, 2 0F38, 3 0F3A. */
+    Instruction(int prefix, int map, int opcode) {
+        this(prefix, map, opcode, Operand.FULL, Form.W0, -1);
+    }
+
+    Instruction(int prefix, int map, int opcode, Operand operand) {
+        this(prefix, map, opcode, operand, Form.W0, -1);
+    }
+
+    Instruction(int prefix, int map, int opcode, Form form) {
+        this(prefix, map, opcode, Operand.FULL, form, -1);
+    }
+
+    Instruction(int prefix, int map, int opcode, int digit) {
+        this(prefix, map, opcode, Operand.FULL, Form.W0, digit);
+    }
+}

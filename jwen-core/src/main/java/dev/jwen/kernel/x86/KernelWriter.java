@@ -1,0 +1,81 @@
+package dev.jwen.kernel.x86;
+
+import dev.jwen.tensor.DataType;
+
+/**
+ * Puts {@link Unpacker} and {@link Products} together into the kernels of a weight format. All take the arguments of
+ * {@link Tile} and use those they need.
+ */
+final class KernelWriter {
+    private final InstructionSet set;
+
+    KernelWriter(InstructionSet set) {
+        this.set = set;
+    }
+
+    /** Rows times a few tokens, straight from the stored rows: each block is unpacked to a panel that stays in cache. */
+    byte[] direct(DataType type, Packing packing, int tokens) {
+        Assembler asm = new Assembler(set.vectorBytes());
+        Tile tile = new Tile(asm, set.rows(), blockBytes(type), tokens);
+        Products products = new Products(asm, set, packing, tile, tokens);
+        int panels = Unpacker.blockColumns(type) / Activations.VALUES;
+        int panelBytes = packing.panelBytes(set);
+        tile.enter();
+        products.clear();
+        products.store();
+        tile.forBlocks(() -> {
+            unpack(asm, tile, packing, type);
+            products.load();
+            tile.forPanels(panels, () -> addPanel(tile, products, packing));
+            tile.advancePanel(-panels * panelBytes);
+            products.store();
+        });
+        return finish(asm, tile, products);
+    }
+
+    /** Unpacks whole rows to panels. */
+    byte[] pack(DataType type, Packing packing) {
+        Assembler asm = new Assembler(set.vectorBytes());
+        Tile tile = new Tile(asm, set.rows(), blockBytes(type), 0);
+        tile.enter();
+        tile.forBlocks(() -> {
+            unpack(asm, tile, packing, type);
+            tile.advancePanel(Unpacker.blockColumns(type) / Activations.VALUES * packing.panelBytes(set));
+        });
+        tile.leave();
+        return asm.finish();
+    }
+
+    /** Panels times tokens; a block is 32 columns. */
+    byte[] tile(Packing packing, int tokens) {
+        Assembler asm = new Assembler(set.vectorBytes());
+        Tile tile = new Tile(asm, 0, 0, tokens);
+        Products products = new Products(asm, set, packing, tile, tokens);
+        tile.enter();
+        products.clear();
+        tile.forBlocks(() -> addPanel(tile, products, packing));
+        return finish(asm, tile, products);
+    }
+
+    private void unpack(Assembler asm, Tile tile, Packing packing, DataType type) {
+        new Unpacker(asm, set, packing, tile).unpack(type);
+        tile.advanceRows();
+    }
+
+    private static int blockBytes(DataType type) {
+        return (int) type.bytes(Unpacker.blockColumns(type));
+    }
+
+    private void addPanel(Tile tile, Products products, Packing packing) {
+        products.add();
+        tile.advanceTokens(packing.activations().recordBytes());
+        tile.advancePanel(packing.panelBytes(set));
+    }
+
+    private static byte[] finish(Assembler asm, Tile tile, Products products) {
+        tile.turnToOutput();
+        products.write();
+        tile.leave();
+        return asm.finish();
+    }
+}

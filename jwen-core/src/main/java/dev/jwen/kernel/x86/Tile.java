@@ -1,0 +1,177 @@
+package dev.jwen.kernel.x86;
+
+import static dev.jwen.kernel.x86.Assembler.R10;
+import static dev.jwen.kernel.x86.Assembler.R11;
+import static dev.jwen.kernel.x86.Assembler.R12;
+import static dev.jwen.kernel.x86.Assembler.R13;
+import static dev.jwen.kernel.x86.Assembler.R14;
+import static dev.jwen.kernel.x86.Assembler.R15;
+import static dev.jwen.kernel.x86.Assembler.R8;
+import static dev.jwen.kernel.x86.Assembler.R9;
+import static dev.jwen.kernel.x86.Assembler.RAX;
+import static dev.jwen.kernel.x86.Assembler.RBP;
+import static dev.jwen.kernel.x86.Assembler.RBX;
+import static dev.jwen.kernel.x86.Assembler.RCX;
+import static dev.jwen.kernel.x86.Assembler.RDI;
+import static dev.jwen.kernel.x86.Assembler.RDX;
+import static dev.jwen.kernel.x86.Assembler.RSI;
+import static dev.jwen.kernel.x86.Assembler.RSP;
+
+import dev.jwen.kernel.x86.Assembler.Label;
+import dev.jwen.kernel.x86.Assembler.Memory;
+
+/**
+ * The frame of a kernel: its arguments in registers, and how rows, tokens and the panel are addressed.
+ *
+ * <p>Every fourth row and every fourth token has its own pointer; the three that follow are reached with the stride as
+ * index. The nine arguments, by the System V convention: rows, row stride, panel, number of blocks of a row, activations,
+ * activation stride, output, output stride, what to prefetch. Strides are in bytes.
+ */
+final class Tile {
+    private static final int[] ROWS = {RDI, R8, R9, R10};
+    private static final int ROW_STRIDE = RSI;
+    private static final int ROW_STRIDE_3 = R11;
+    private static final int[] TOKENS = {RAX, RBX, RBP, R12};
+    private static final int TOKEN_STRIDE = R13;
+    private static final int TOKEN_STRIDE_3 = R14;
+    private static final int PANEL = RDX;
+    private static final int INNER = RCX;
+    private static final int AHEAD = R15;
+    private static final int[] SAVED = {RBX, RBP, R12, R13, R14, R15};
+    private static final int CACHE_LINE = 64;
+
+    /** Below the stack pointer, in the red zone. */
+    private static final Memory BLOCKS = Memory.at(RSP, -8);
+
+    private final Assembler asm;
+    private final int rows;
+    private final int blockBytes;
+    private final int tokens;
+    private int prefetched;
+
+    /** A tile of {@code rows} rows of blocks of {@code blockBytes} and of {@code tokens} tokens; either may be 0. */
+    Tile(Assembler asm, int rows, int blockBytes, int tokens) {
+        this.asm = asm;
+        this.rows = rows;
+        this.blockBytes = blockBytes;
+        this.tokens = tokens;
+    }
+
+    /** Row {@code r} of the group, {@code offset} bytes into the current block. */
+    Memory row(int r, int offset) {
+        return strided(ROWS[r / 4], ROW_STRIDE, ROW_STRIDE_3, r % 4, offset);
+    }
+
+    /** Token {@code t}, {@code offset} bytes into the current record. */
+    Memory token(int t, int offset) {
+        return strided(TOKENS[t / 4], TOKEN_STRIDE, TOKEN_STRIDE_3, t % 4, offset);
+    }
+
+    /** Vector {@code index} of the current panel. */
+    Memory panel(int index) {
+        return Memory.at(PANEL, index * asm.vectorBytes());
+    }
+
+    private static Memory strided(int base, int stride, int stride3, int times, int offset) {
+        return switch (times) {
+            case 0 -> Memory.at(base, offset);
+            case 1 -> Memory.at(base, stride, 1, offset);
+            case 2 -> Memory.at(base, stride, 2, offset);
+            default -> Memory.at(base, stride3, 1, offset);
+        };
+    }
+
+    /** Saves registers and spreads the arguments. */
+    void enter() {
+        for (int register : SAVED) {
+            asm.push(register);
+        }
+        asm.store(BLOCKS, RCX);
+        asm.mov(AHEAD, argument(8));
+        asm.mov(TOKENS[0], R8);
+        asm.mov(TOKEN_STRIDE, R9);
+        spread(ROWS, ROW_STRIDE, ROW_STRIDE_3, rows);
+        spread(TOKENS, TOKEN_STRIDE, TOKEN_STRIDE_3, tokens);
+    }
+
+    private void spread(int[] pointers, int stride, int stride3, int count) {
+        asm.lea(stride3, Memory.at(stride, stride, 2, 0));
+        for (int i = 1; 4 * i < count; i++) {
+            asm.lea(pointers[i], Memory.at(pointers[i - 1], stride, 4, 0));
+        }
+    }
+
+    /** The arguments from the seventh on lie above the return address. */
+    private static Memory argument(int index) {
+        return Memory.at(RSP, 8 * (SAVED.length + 1 + index - 6));
+    }
+
+    /** Runs {@code body} for every block of the rows. */
+    void forBlocks(Runnable body) {
+        Label loop = new Label();
+        asm.bind(loop);
+        body.run();
+        asm.subConstant(BLOCKS, 1);
+        asm.jumpIfNotZero(loop);
+    }
+
+    /** Runs {@code body} {@code count} times. */
+    void forPanels(int count, Runnable body) {
+        if (count == 1) {
+            body.run();
+            return;
+        }
+        Label loop = new Label();
+        asm.movConstant(INNER, count);
+        asm.bind(loop);
+        body.run();
+        asm.subConstant(INNER, 1);
+        asm.jumpIfNotZero(loop);
+    }
+
+    /** Moves the rows to their next blocks. */
+    void advanceRows() {
+        for (int i = 0; 4 * i < rows; i++) {
+            asm.addConstant(ROWS[i], blockBytes);
+        }
+        asm.addConstant(AHEAD, rows * blockBytes);
+        prefetched = 0;
+    }
+
+    void advanceTokens(int bytes) {
+        for (int i = 0; 4 * i < tokens; i++) {
+            asm.addConstant(TOKENS[i], bytes);
+        }
+    }
+
+    void advancePanel(int bytes) {
+        asm.addConstant(PANEL, bytes);
+    }
+
+    /**
+     * Asks for one more cache line of the next group of rows, in the order of memory, until as much is asked for as a block
+     * of this group holds. Called throughout a block, because a processor keeps only a few such requests at a time.
+     */
+    void prefetch() {
+        if (prefetched < rows * blockBytes) {
+            asm.prefetch(Memory.at(AHEAD, prefetched));
+            prefetched += CACHE_LINE;
+        }
+    }
+
+    /** Points the tokens at the output rows. */
+    void turnToOutput() {
+        asm.mov(TOKENS[0], argument(6));
+        asm.mov(TOKEN_STRIDE, argument(7));
+        spread(TOKENS, TOKEN_STRIDE, TOKEN_STRIDE_3, tokens);
+    }
+
+    /** Restores the registers and returns. */
+    void leave() {
+        asm.vzeroupper();
+        for (int i = SAVED.length - 1; i >= 0; i--) {
+            asm.pop(SAVED[i]);
+        }
+        asm.ret();
+    }
+}

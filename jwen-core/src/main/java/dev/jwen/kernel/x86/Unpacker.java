@@ -1,0 +1,450 @@
+package dev.jwen.kernel.x86;
+
+import static dev.jwen.kernel.x86.Instruction.VCVTDQ2PS;
+import static dev.jwen.kernel.x86.Instruction.VMOVUPS;
+import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
+import static dev.jwen.kernel.x86.Instruction.VMULPS;
+import static dev.jwen.kernel.x86.Instruction.VPAND;
+import static dev.jwen.kernel.x86.Instruction.VPMULLD;
+import static dev.jwen.kernel.x86.Instruction.VPOR;
+import static dev.jwen.kernel.x86.Instruction.VPSHUFB;
+import static dev.jwen.kernel.x86.Instruction.VPSLLD;
+import static dev.jwen.kernel.x86.Instruction.VPSRAD;
+import static dev.jwen.kernel.x86.Instruction.VPSRLD;
+import static dev.jwen.kernel.x86.Instruction.VPSUBD;
+import static dev.jwen.kernel.x86.Instruction.VPXOR;
+
+import dev.jwen.tensor.DataType;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Turns one block of a group of rows into panels, for every weight format: {@link Packing} says what a panel is.
+ *
+ * <p>Each row is one 32-bit lane, so a format reads here as it does for a single row: byte offsets, bit fields, a scale.
+ * Uses vector registers 0 to 15.
+ */
+final class Unpacker {
+    private static final byte[] IQ4_VALUES = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+    /** Twice the E2M1 numbers. */
+    private static final byte[] MXFP4_VALUES = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+    private final Assembler asm;
+    private final InstructionSet set;
+    private final Packing packing;
+    private final Tile tile;
+    private final Rows rows;
+    private final int shift;
+
+    Unpacker(Assembler asm, InstructionSet set, Packing packing, Tile tile) {
+        this.asm = asm;
+        this.set = set;
+        this.packing = packing;
+        this.tile = tile;
+        this.rows = new Rows(asm, tile);
+        this.shift = packing.codeShift(set);
+    }
+
+    /** How a format is packed, or null if there is no kernel for it. */
+    static @Nullable Packing packing(DataType type, InstructionSet set) {
+        return switch (type) {
+            case F32, F16 -> Packing.FLOATS;
+            case BF16 -> set == InstructionSet.AVX512_BF16 ? Packing.BF16_PAIRS : Packing.FLOATS;
+            case Q8_0, IQ4_NL, IQ4_XS -> Packing.integers(8, 1, false);
+            case Q4_0 -> Packing.integers(4, 1, false);
+            case Q5_0, MXFP4 -> Packing.integers(5, 1, false);
+            case Q4_1, Q4_K -> Packing.integers(4, 1, true);
+            case Q5_1, Q5_K -> Packing.integers(5, 1, true);
+            case Q6_K -> Packing.integers(6, 2, false);
+            case Q3_K -> Packing.integers(3, 2, false);
+            case Q2_K -> Packing.integers(2, 2, true);
+            default -> null;
+        };
+    }
+
+    /** Columns that {@link #unpack} handles at once. */
+    static int blockColumns(DataType type) {
+        return Math.max(type.blockValues(), Activations.VALUES);
+    }
+
+    /** Emits the code for one block. */
+    void unpack(DataType type) {
+        switch (type) {
+            case F32 -> f32();
+            case F16 -> f16();
+            case BF16 -> bf16();
+            case Q8_0 -> q8();
+            case Q4_0 -> q4();
+            case Q4_1 -> q4WithMinimum();
+            case Q5_0 -> q5();
+            case Q5_1 -> q5WithMinimum();
+            case IQ4_NL -> iq4();
+            case MXFP4 -> mxfp4();
+            case Q4_K -> q4k();
+            case Q5_K -> q5k();
+            case Q6_K -> q6k();
+            case Q3_K -> q3k();
+            case Q2_K -> q2k();
+            case IQ4_XS -> iq4xs();
+            default -> throw new IllegalArgumentException("no kernel for " + type);
+        }
+    }
+
+    // ---- plain numbers
+
+    private void f32() {
+        for (int k = 0; k < 32; k += 4) {
+            rows.dwords(4 * k, 0);
+            for (int i = 0; i < 4; i++) {
+                put(0, k + i, i);
+            }
+        }
+    }
+
+    private void f16() {
+        for (int k = 0; k < 16; k += 4) {
+            rows.dwords(4 * k, 0);
+            for (int i = 0; i < 4; i++) {
+                rows.half(8, i, false);
+                put(0, 2 * (k + i), 8);
+                rows.half(8, i, true);
+                put(0, 2 * (k + i) + 1, 8);
+            }
+        }
+    }
+
+    private void bf16() {
+        for (int k = 0; k < 16; k += 4) {
+            rows.dwords(4 * k, 0);
+            for (int i = 0; i < 4; i++) {
+                if (packing.activations() == Activations.BF16) {
+                    put(0, k + i, i);
+                } else {
+                    asm.shift(VPSLLD, 8, i, 16);
+                    put(0, 2 * (k + i), 8);
+                    asm.op(VPAND, 8, i, asm.dwords(0xffff0000));
+                    put(0, 2 * (k + i) + 1, 8);
+                }
+            }
+        }
+    }
+
+    // ---- blocks of 32
+
+    private void q8() {
+        rows.dword(0, 0, 0);
+        rows.half(0, 0, false);
+        put(0, packing.scale(0), 0);
+        for (int k = 0; k < 8; k += 4) {
+            rows.dwords(2 + 4 * k, 0);
+            for (int i = 0; i < 4; i++) {
+                if (!packing.isSigned(set)) {
+                    asm.op(VPXOR, i, i, asm.constant((byte) 0x80));
+                }
+                put(0, k + i, i);
+            }
+        }
+    }
+
+    private void q4() {
+        rows.dword(0, 0, 0);
+        halfScale(0, 0, false);
+        put(0, packing.scale(0), 0);
+        rows.dwords(2, 0);
+        nibbles(0);
+    }
+
+    private void q4WithMinimum() {
+        scaleAndMinimum();
+        rows.dwords(4, 0);
+        nibbles(0);
+    }
+
+    private void q5() {
+        rows.dword(0, 0, 0);
+        halfScale(0, 0, false);
+        put(0, packing.scale(0), 0);
+        rows.dword(2, 0, 4);
+        rows.dwords(6, 0);
+        nibblesWithFifthBits();
+    }
+
+    private void q5WithMinimum() {
+        scaleAndMinimum();
+        rows.dword(4, 0, 4);
+        rows.dwords(8, 0);
+        nibblesWithFifthBits();
+    }
+
+    private void scaleAndMinimum() {
+        rows.dword(0, 0, 1);
+        rows.half(0, 1, false);
+        put(0, packing.scale(0), 0);
+        rows.half(0, 1, true);
+        put(0, packing.minimum(0), 0);
+    }
+
+    private void iq4() {
+        rows.dword(0, 0, 0);
+        rows.half(0, 0, false);
+        put(0, packing.scale(0), 0);
+        rows.dwords(2, 0);
+        lookUp(0, IQ4_VALUES);
+    }
+
+    private void mxfp4() {
+        rows.dword(0, 0, 0);
+        // 2^(e - 128): the exponent of a float has the bias 127, and one more halving is in the factor.
+        asm.op(VPAND, 0, 0, asm.dwords(0xff));
+        asm.shift(VPSLLD, 0, 0, 23);
+        asm.op(VMULPS, 0, 0, asm.floats(0.5f / (1 << shift)));
+        put(0, packing.scale(0), 0);
+        rows.dwords(1, 0);
+        lookUp(0, MXFP4_VALUES);
+    }
+
+    /** Registers 0 to 3: low nibbles are columns 0 to 15 of a panel, high nibbles 16 to 31. */
+    private void nibbles(int panel) {
+        for (int i = 0; i < 4; i++) {
+            rows.field(8, i, 0, 4, shift);
+            put(panel, i, 8);
+            rows.field(8, i, 4, 4, shift);
+            put(panel, 4 + i, 8);
+        }
+    }
+
+    /** As {@link #nibbles}; bit c of register 4 is bit 4 of column c. */
+    private void nibblesWithFifthBits() {
+        for (int i = 0; i < 4; i++) {
+            for (int high = 0; high < 2; high++) {
+                rows.field(8, i, 4 * high, 4, shift);
+                fifthBits(9, 4, 4 * i + 16 * high);
+                asm.op(VPOR, 8, 8, 9);
+                put(0, 4 * high + i, 8);
+            }
+        }
+    }
+
+    /** Spreads four bits from {@code bit} on over the four bytes: bit i times 2^(7i) is bit 0 of byte i. */
+    private void fifthBits(int dst, int source, int bit) {
+        int place = 4 + shift;
+        asm.shift(VPSRLD, dst, source, bit);
+        asm.op(VPAND, dst, dst, asm.dwords(15));
+        asm.op(VPMULLD, dst, dst, asm.dwords(0x204081 << place));
+        asm.op(VPAND, dst, dst, asm.constant((byte) (1 << place)));
+    }
+
+    /** As {@link #nibbles}, each replaced by the value it stands for. */
+    private void lookUp(int panel, byte[] values) {
+        byte[] table = new byte[16];
+        int offset = packing.isSigned(set) ? 0 : 1 << (packing.codeBits() - 1);
+        for (int i = 0; i < 16; i++) {
+            table[i] = (byte) ((values[i] + offset) << shift);
+        }
+        asm.op(VMOVUPS, 10, asm.constant(table));
+        for (int i = 0; i < 4; i++) {
+            for (int high = 0; high < 2; high++) {
+                rows.field(8, i, 4 * high, 4, 0);
+                asm.op(VPSHUFB, 8, 10, 8);
+                put(panel, 4 * high + i, 8);
+            }
+        }
+    }
+
+    // ---- blocks of 256
+
+    private void q4k() {
+        scalesAndMinima();
+        for (int pair = 0; pair < 4; pair++) {
+            for (int k = 0; k < 8; k += 4) {
+                rows.dwords(16 + 32 * pair + 4 * k, 0);
+                for (int i = 0; i < 4; i++) {
+                    rows.field(8, i, 0, 4, 0);
+                    put(2 * pair, k + i, 8);
+                    rows.field(8, i, 4, 4, 0);
+                    put(2 * pair + 1, k + i, 8);
+                }
+            }
+        }
+    }
+
+    private void q5k() {
+        scalesAndMinima();
+        for (int k = 0; k < 8; k += 4) {
+            rows.dwords(16 + 4 * k, 4);
+            for (int pair = 0; pair < 4; pair++) {
+                rows.dwords(48 + 32 * pair + 4 * k, 0);
+                for (int i = 0; i < 4; i++) {
+                    for (int high = 0; high < 2; high++) {
+                        rows.field(8, i, 4 * high, 4, 0);
+                        rows.field(9, 4 + i, 2 * pair + high, 1, 4);
+                        asm.op(VPOR, 8, 8, 9);
+                        put(2 * pair + high, k + i, 8);
+                    }
+                }
+            }
+        }
+    }
+
+    /** The eight 6-bit scales and minima of Q4_K and Q5_K, from the 16 bytes {d, dmin, scales[12]}. */
+    private void scalesAndMinima() {
+        rows.dwords(0, 0);
+        rows.half(4, 0, false);
+        rows.half(5, 0, true);
+        asm.op(VMULPS, 5, 5, asm.floats(-1));
+        for (int high = 0; high < 2; high++) {
+            if (high == 0) {
+                rows.field(6, 1, 0, 6, 0);
+                rows.field(7, 2, 0, 6, 0);
+            } else {
+                rows.field(6, 3, 0, 4, 0);
+                rows.field(8, 1, 6, 2, 4);
+                asm.op(VPOR, 6, 6, 8);
+                rows.field(7, 3, 4, 4, 0);
+                rows.field(8, 2, 6, 2, 4);
+                asm.op(VPOR, 7, 7, 8);
+            }
+            for (int j = 0; j < 4; j++) {
+                scaled(6, j, 0, 4);
+                put(4 * high + j, packing.scale(0), 8);
+                scaled(7, j, 0, 5);
+                put(4 * high + j, packing.minimum(0), 8);
+            }
+        }
+    }
+
+    private void q6k() {
+        rows.dword(194, 3, 11);
+        halfScale(11, 11, true);
+        rows.dwords(192, 0);
+        for (int i = 0; i < 4; i++) {
+            for (int j = 0; j < 4; j++) {
+                asm.shift(VPSLLD, 8, i, 24 - 8 * j);
+                asm.shift(VPSRAD, 8, 8, 24);
+                asm.op(VCVTDQ2PS, 8, 8);
+                asm.op(VMULPS, 8, 8, 11);
+                put(2 * i + j / 2, packing.scale(j % 2), 8);
+            }
+        }
+        for (int half = 0; half < 2; half++) {
+            for (int k = 0; k < 8; k += 4) {
+                rows.dwords(128 + 32 * half + 4 * k, 4);
+                for (int second = 0; second < 2; second++) {
+                    rows.dwords(64 * half + 32 * second + 4 * k, 0);
+                    for (int i = 0; i < 4; i++) {
+                        for (int high = 0; high < 2; high++) {
+                            int quarter = 2 * high + second;
+                            rows.field(8, i, 4 * high, 4, shift);
+                            rows.field(9, 4 + i, 2 * quarter, 2, shift + 4);
+                            asm.op(VPOR, 8, 8, 9);
+                            put(4 * half + quarter, k + i, 8);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    private void q3k() {
+        rows.dword(94, 3, 11);
+        halfScale(11, 11, true);
+        rows.dwords(92, 0);
+        for (int group = 0; group < 4; group++) {
+            rows.field(4, 1 + group % 2, 4 * (group / 2), 4, 0);
+            rows.field(5, 3, 2 * group, 2, 4);
+            asm.op(VPOR, 4, 4, 5);
+            for (int j = 0; j < 4; j++) {
+                scaled(4, j, 32, 11);
+                put(2 * group + j / 2, packing.scale(j % 2), 8);
+            }
+        }
+        for (int k = 0; k < 8; k += 4) {
+            rows.dwords(4 * k, 4);
+            for (int half = 0; half < 2; half++) {
+                rows.dwords(32 + 32 * half + 4 * k, 0);
+                for (int i = 0; i < 4; i++) {
+                    for (int j = 0; j < 4; j++) {
+                        rows.field(8, i, 2 * j, 2, shift);
+                        rows.field(9, 4 + i, 4 * half + j, 1, shift + 2);
+                        asm.op(VPOR, 8, 8, 9);
+                        put(4 * half + j, k + i, 8);
+                    }
+                }
+            }
+        }
+    }
+
+    private void q2k() {
+        rows.dword(68, 3, 11);
+        rows.half(10, 11, false);
+        rows.half(11, 11, true);
+        asm.op(VMULPS, 11, 11, asm.floats(-1));
+        rows.dwords(0, 0);
+        for (int i = 0; i < 4; i++) {
+            rows.field(4, i, 0, 4, 0);
+            rows.field(5, i, 4, 4, 0);
+            for (int j = 0; j < 4; j++) {
+                scaled(4, j, 0, 10);
+                put(2 * i + j / 2, packing.scale(j % 2), 8);
+                scaled(5, j, 0, 11);
+                put(2 * i + j / 2, packing.minimum(j % 2), 8);
+            }
+        }
+        for (int half = 0; half < 2; half++) {
+            for (int k = 0; k < 8; k += 4) {
+                rows.dwords(16 + 32 * half + 4 * k, 0);
+                for (int i = 0; i < 4; i++) {
+                    for (int j = 0; j < 4; j++) {
+                        rows.field(8, i, 2 * j, 2, 0);
+                        put(4 * half + j, k + i, 8);
+                    }
+                }
+            }
+        }
+    }
+
+    private void iq4xs() {
+        rows.dwords(0, 0);
+        rows.half(11, 0, false);
+        for (int b = 0; b < 8; b++) {
+            asm.shift(VPSRLD, 8, 1, 4 * b);
+            asm.op(VPAND, 8, 8, asm.dwords(15));
+            asm.shift(VPSRLD, 9, 0, 16 + 2 * b);
+            asm.op(VPAND, 9, 9, asm.dwords(3));
+            asm.shift(VPSLLD, 9, 9, 4);
+            asm.op(VPOR, 8, 8, 9);
+            asm.op(VPSUBD, 8, 8, asm.dwords(32));
+            asm.op(VCVTDQ2PS, 8, 8);
+            asm.op(VMULPS, 8, 8, 11);
+            put(b, packing.scale(0), 8);
+        }
+        for (int b = 0; b < 8; b++) {
+            rows.dwords(8 + 16 * b, 0);
+            lookUp(b, IQ4_VALUES);
+        }
+    }
+
+    // ---- common
+
+    /** Register 8 = (byte {@code j} of {@code source} - {@code offset}) · {@code factor}. */
+    private void scaled(int source, int j, int offset, int factor) {
+        asm.shift(VPSRLD, 8, source, 8 * j);
+        asm.op(VPAND, 8, 8, asm.dwords(0xff));
+        if (offset != 0) {
+            asm.op(VPSUBD, 8, 8, asm.dwords(offset));
+        }
+        asm.op(VCVTDQ2PS, 8, 8);
+        asm.op(VMULPS, 8, 8, factor);
+    }
+
+    /** An FP16 scale, without the power of two by which the codes are shifted. */
+    private void halfScale(int dst, int source, boolean upper) {
+        rows.half(dst, source, upper);
+        if (shift != 0) {
+            asm.op(VMULPS, dst, dst, asm.floats(1f / (1 << shift)));
+        }
+    }
+
+    private void put(int panel, int vector, int source) {
+        asm.op(VMOVUPS_STORE, source, tile.panel(panel * packing.panelVectors() + vector));
+    }
+}

@@ -1,0 +1,314 @@
+package dev.jwen.kernel.x86;
+
+import dev.jwen.tensor.DataType;
+import dev.jwen.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicReferenceArray;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Products of float32 activations with weights in their stored formats, by machine code written for this processor.
+ *
+ * <p>A product takes two steps: {@link #quantise} brings the activations into the form that a weight format multiplies
+ * with ({@link #activations}), once for all matrices that read them; {@link #product} computes a range of output rows.
+ * Every call runs on the thread that makes it, allocates no native memory, and may run beside any other call; the caller divides
+ * the rows among its threads. All memory must be native.
+ *
+ * <p>Precision: {@code Σ_blocks (scale · integer dot product + minimum · Σ q) · activation scale}. The integers are exact;
+ * float additions run over the blocks in order, within one token and row in the same order for every number of tokens and
+ * rows, except that plain numbers (F32, F16, BF16) are added in up to four interleaved sums when there are few tokens.
+ *
+ * <p>Kernels are written when a format and number of tokens is first used and live until {@link #close}.
+ */
+public final class X86Products implements AutoCloseable {
+    private static final int MAX_TOKENS = 16;
+    private static final int PACK = 0;
+    private static final int TILE = MAX_TOKENS + 1;
+    private static final int UNKNOWN_CACHE = 1 << 20;
+
+    /** Room in front of the panels for the results of a group of which not all rows are wanted, then for accumulators. */
+    private static final int HEADER = Products.accumulatorBytes() + MAX_TOKENS * 64;
+
+    private final InstructionSet set;
+    private final int cacheBytes;
+    private final Arena arena = Arena.ofShared();
+    private final Map<DataType, Format> formats = new EnumMap<>(DataType.class);
+    private final Map<Activations, MemorySegment> quantisers = new EnumMap<>(Activations.class);
+
+    /** A weight format and its kernels: to pack, for each number of tokens the direct one, for each the one on panels. */
+    private record Format(DataType type, Packing packing, AtomicReferenceArray<@Nullable MemorySegment> kernels) {}
+
+    /**
+     * A product of a whole matrix.
+     *
+     * @param x address of the records
+     * @param outStart index of the first value in {@code out}
+     */
+    private record Product(
+            Tensor w,
+            Format format,
+            long x,
+            int tokens,
+            MemorySegment out,
+            long outStart,
+            long outStride,
+            MemorySegment buffer) {}
+
+    /**
+     * Products in the instruction set that is the fastest on this processor.
+     *
+     * @throws UnsupportedOperationException if {@link #obstacle} gives a reason
+     */
+    public X86Products() {
+        this(null);
+    }
+
+    /** Products in {@code set}, or in the fastest one if it is null. */
+    X86Products(@Nullable InstructionSet set) {
+        String obstacle = obstacle();
+        if (obstacle != null) {
+            throw new UnsupportedOperationException(obstacle);
+        }
+        CpuFeatures cpu = CpuFeatures.detect();
+        this.set = set == null ? Objects.requireNonNull(fastest(cpu)) : set;
+        if (!this.set.isSupportedBy(cpu)) {
+            throw new UnsupportedOperationException("this processor has no " + this.set);
+        }
+        this.cacheBytes = cpu.secondLevelCacheBytes() == 0 ? UNKNOWN_CACHE : cpu.secondLevelCacheBytes();
+        for (DataType type : DataType.values()) {
+            Packing packing = Unpacker.packing(type, this.set);
+            if (packing != null) {
+                formats.put(type, new Format(type, packing, new AtomicReferenceArray<>(2 * (MAX_TOKENS + 1))));
+            }
+        }
+        for (Activations form : Activations.values()) {
+            quantisers.put(form, MachineCode.install(Quantiser.write(form), arena));
+        }
+    }
+
+    /** Why these kernels cannot run here, in one sentence, or null if they can. */
+    public static @Nullable String obstacle() {
+        String obstacle = MachineCode.obstacle();
+        if (obstacle == null && fastest(CpuFeatures.detect()) == null) {
+            return "the x86 kernels need a processor with AVX2, FMA and F16C";
+        }
+        return obstacle;
+    }
+
+    private static @Nullable InstructionSet fastest(CpuFeatures cpu) {
+        InstructionSet fastest = null;
+        for (InstructionSet set : InstructionSet.values()) {
+            boolean worthwhile = set != InstructionSet.AVX512_BF16 || cpu.fastBf16();
+            if (set.isSupportedBy(cpu) && worthwhile) {
+                fastest = set;
+            }
+        }
+        return fastest;
+    }
+
+    public InstructionSet instructionSet() {
+        return set;
+    }
+
+    /** Rows that are computed together; ranges of a multiple of it are the most efficient. */
+    public int rowGroup() {
+        return set.rows();
+    }
+
+    /** True if there are kernels for matrices of this format whose number of columns is a multiple of 32. */
+    public boolean supports(DataType type) {
+        return formats.containsKey(type);
+    }
+
+    /** True if {@link #product} can take this matrix: the format, the number of columns, and no factors beside it. */
+    public boolean supports(Tensor weight) {
+        return supports(weight.type()) && weight.columns() % Activations.VALUES == 0 && weight.scale() == null;
+    }
+
+    /** The form in which activations meet weights of {@code type}. */
+    public Activations activations(DataType type) {
+        return format(type).packing.activations();
+    }
+
+    /** Bytes of one row of activations of {@code columns} values in the form for {@code type}. */
+    public long activationBytes(DataType type, long columns) {
+        return activations(type).bytes(columns);
+    }
+
+    /** Bytes that {@link #product} needs as a buffer of its own for each thread. */
+    public long packBytes(Tensor weight) {
+        long columns = Math.max(weight.columns(), 256);
+        return HEADER
+                + columns / Activations.VALUES * format(weight.type()).packing.panelBytes(set);
+    }
+
+    private Format format(DataType type) {
+        Format format = formats.get(type);
+        if (format == null) {
+            throw new UnsupportedOperationException("the x86 kernels do not know the format " + type);
+        }
+        return format;
+    }
+
+    /**
+     * Brings rows of float32 values, one after the other, into a form for multiplication, bit by bit as
+     * {@link Activations#quantise} defines it. To divide the work, pass slices.
+     *
+     * @param x (rows, columns), columns a multiple of 32
+     * @param records rows of {@code form.bytes(columns)} bytes; 64-byte alignment is fastest
+     */
+    public void quantise(Activations form, MemorySegment x, int rows, long columns, MemorySegment records) {
+        require(x, 4L * rows * columns, "x");
+        require(records, rows * form.bytes(columns), "records");
+        if (columns % Activations.VALUES != 0) {
+            throw new IllegalArgumentException(columns + " columns are not a multiple of 32");
+        }
+        long count = rows * columns / Activations.VALUES;
+        if (count > 0) {
+            MemorySegment kernel = Objects.requireNonNull(quantisers.get(form));
+            MachineCode.call(kernel, x.address(), records.address(), count, 0, 0, 0, 0, 0, 0);
+        }
+    }
+
+    /**
+     * {@code out[t][r] = Σ_c w[r][c] · x[t][c]} for all tokens t and the rows {@code fromRow <= r < toRow}; nothing else
+     * of {@code out} is written.
+     *
+     * @param w (N, K); {@link #supports(Tensor)} must be true
+     * @param activations (tokens, K) in the form {@code activations(w.type())}
+     * @param out float32; value (t, r) is at index {@code t * outStride + r}
+     * @param outStride in floats
+     * @param packBuffer {@link #packBytes} bytes, aligned to 64, that no other thread uses meanwhile
+     */
+    public void product(
+            Tensor w,
+            int fromRow,
+            int toRow,
+            MemorySegment activations,
+            int tokens,
+            MemorySegment out,
+            long outStride,
+            MemorySegment packBuffer) {
+        check(w, fromRow, toRow, activations, tokens, out, outStride, packBuffer);
+        Format format = format(w.type());
+        long tokenBytes = format.packing.activations().bytes(w.columns());
+        int tile = format.packing.maxTokens(set);
+        // The records of a block of tokens are read once for every group of rows: half the cache is for them.
+        int block = (int) Math.max(3, cacheBytes / 2 / tokenBytes / tile) * tile;
+        for (int first = 0; first < tokens; first += block) {
+            int count = Math.min(block, tokens - first);
+            long x = activations.address() + first * tokenBytes;
+            rows(new Product(w, format, x, count, out, first * outStride, outStride, packBuffer), fromRow, toRow);
+        }
+    }
+
+    private void check(
+            Tensor w,
+            int fromRow,
+            int toRow,
+            MemorySegment activations,
+            int tokens,
+            MemorySegment out,
+            long outStride,
+            MemorySegment packBuffer) {
+        if (!supports(w)) {
+            throw new UnsupportedOperationException(
+                    "the x86 kernels cannot multiply %s with %d columns".formatted(w.type(), w.columns()));
+        }
+        Objects.checkFromToIndex(fromRow, toRow, w.rows());
+        require(w.segment(), w.rows() * w.rowBytes(), "w");
+        require(activations, tokens * activationBytes(w.type(), w.columns()), "activations");
+        require(out, tokens == 0 ? 0 : 4 * ((tokens - 1) * outStride + toRow), "out");
+        require(packBuffer, packBytes(w), "packBuffer");
+    }
+
+    private static void require(MemorySegment memory, long bytes, String name) {
+        if (!memory.isNative() || memory.byteSize() < bytes) {
+            throw new IllegalArgumentException("%s needs %d bytes of native memory, but has %d bytes%s"
+                    .formatted(name, bytes, memory.byteSize(), memory.isNative() ? "" : " on the heap"));
+        }
+    }
+
+    private void rows(Product product, int from, int to) {
+        int group = set.rows();
+        Tensor w = product.w;
+        if (w.rows() < group) {
+            // With stride 0 every lane computes the same row.
+            for (int row = from; row < to; row++) {
+                group(product, row, 0, row, row + 1);
+            }
+            return;
+        }
+        for (int row = from; row < to; row += group) {
+            int end = Math.min(row + group, to);
+            // The last group overlaps the one before it, if the range is long enough, or rows that are not wanted.
+            int start = Math.max(0, end - group);
+            group(product, start, w.rowBytes(), start >= from ? start : row, end);
+        }
+    }
+
+    /** The group of rows from {@code start}, {@code stride} bytes apart; those from {@code wanted} to {@code end} are written. */
+    private void group(Product p, int start, long stride, int wanted, int end) {
+        long weights = p.w.segment().address() + start * p.w.rowBytes();
+        long ahead = weights + set.rows() * p.w.rowBytes();
+        long panels = p.buffer.address() + HEADER;
+        long blocks = p.w.columns() / Unpacker.blockColumns(p.format.type);
+        int tiles = Math.ceilDiv(p.tokens, p.format.packing.maxTokens(set));
+        if (tiles > 1) {
+            MachineCode.call(kernel(p.format, PACK), weights, stride, panels, blocks, 0, 0, 0, 0, ahead);
+        }
+        long tokenBytes = p.format.packing.activations().bytes(p.w.columns());
+        boolean whole = end - wanted == set.rows();
+        for (int i = 0; i < tiles; i++) {
+            int first = (int) ((long) p.tokens * i / tiles);
+            int count = (int) ((long) p.tokens * (i + 1) / tiles) - first;
+            long x = p.x + first * tokenBytes;
+            long outStart = p.outStart + first * p.outStride;
+            long target = whole ? p.out.address() + 4 * (outStart + start) : p.buffer.address();
+            long targetStride = whole ? 4 * p.outStride : set.vectorBytes();
+            MemorySegment kernel = kernel(p.format, tiles == 1 ? count : TILE + count);
+            long units = tiles == 1 ? blocks : p.w.columns() / Activations.VALUES;
+            MachineCode.call(kernel, weights, stride, panels, units, x, tokenBytes, target, targetStride, ahead);
+            if (!whole) {
+                copyRows(p, outStart, count, start, wanted, end);
+            }
+        }
+    }
+
+    /** Copies the wanted rows of a group from the buffer to their places. */
+    private void copyRows(Product p, long outStart, int tokens, int start, int wanted, int end) {
+        for (int t = 0; t < tokens; t++) {
+            long source = (long) t * set.vectorBytes() + 4L * (wanted - start);
+            long index = outStart + t * p.outStride + wanted;
+            MemorySegment.copy(p.buffer, source, p.out, 4 * index, 4L * (end - wanted));
+        }
+    }
+
+    private MemorySegment kernel(Format format, int which) {
+        MemorySegment kernel = format.kernels.get(which);
+        return kernel != null ? kernel : write(format, which);
+    }
+
+    private MemorySegment write(Format format, int which) {
+        KernelWriter writer = new KernelWriter(set);
+        byte[] code = which == PACK
+                ? writer.pack(format.type, format.packing)
+                : which < TILE
+                        ? writer.direct(format.type, format.packing, which)
+                        : writer.tile(format.packing, which - TILE);
+        MemorySegment kernel = MachineCode.install(code, arena);
+        // Two threads may write the same kernel at the same time; either will do.
+        format.kernels.set(which, kernel);
+        return kernel;
+    }
+
+    /** Frees the code; no call may be running or follow. */
+    @Override
+    public void close() {
+        arena.close();
+    }
+}

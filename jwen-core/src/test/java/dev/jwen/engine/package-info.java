@@ -1,0 +1,2 @@
+/** Opened models end to end: prompt in, text out. */
+package dev.jwen.engine;

@@ -1,0 +1,324 @@
+package dev.jwen.kernel.x86;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.jwen.tensor.DataType;
+import dev.jwen.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.EnumSet;
+import java.util.Set;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Every kernel of every format and instruction set against the plain definition. */
+class X86ProductsTest {
+    private static final long SEED = 20260101;
+    private static final float UNTOUCHED = 12345;
+
+    private static final Set<DataType> FORMATS = EnumSet.of(
+            DataType.F32,
+            DataType.F16,
+            DataType.BF16,
+            DataType.Q4_0,
+            DataType.Q4_1,
+            DataType.Q5_0,
+            DataType.Q5_1,
+            DataType.Q8_0,
+            DataType.Q2_K,
+            DataType.Q3_K,
+            DataType.Q4_K,
+            DataType.Q5_K,
+            DataType.Q6_K,
+            DataType.IQ4_NL,
+            DataType.IQ4_XS,
+            DataType.MXFP4);
+
+    /** How the bytes of a matrix and the activations are made. */
+    private enum Content {
+        RANDOM,
+        ALL_ZERO_BITS,
+        ALL_ONE_BITS,
+        ONLY_SIGN_BITS
+    }
+
+    private static X86Products open(InstructionSet set) {
+        assumeTrue(X86Products.obstacle() == null, "machine code runs here");
+        assumeTrue(set.isSupportedBy(CpuFeatures.detect()), "this processor has " + set);
+        return new X86Products(set);
+    }
+
+    @ParameterizedTest
+    @EnumSource(InstructionSet.class)
+    void supportedFormatsAreTheseInEveryInstructionSet(InstructionSet set) {
+        try (X86Products products = open(set)) {
+            for (DataType type : DataType.values()) {
+                assertThat(products.supports(type)).as(type.name()).isEqualTo(FORMATS.contains(type));
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(InstructionSet.class)
+    void everyNumberOfTokensGivesThePlainProduct(InstructionSet set) {
+        try (X86Products products = open(set)) {
+            for (DataType type : FORMATS) {
+                for (int tokens = 1; tokens <= 18; tokens++) {
+                    compare(products, type, 33, 1 + tokens % 3, tokens, Content.RANDOM);
+                }
+                compare(products, type, 17, 2, 48, Content.RANDOM);
+                compare(products, type, 16, 1, 97, Content.RANDOM);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(InstructionSet.class)
+    void everyNumberOfRowsAndBlocksGivesThePlainProduct(InstructionSet set) {
+        try (X86Products products = open(set)) {
+            for (DataType type : FORMATS) {
+                for (int rows : new int[] {1, 7, 8, 9, 15, 16, 17, 31, 33}) {
+                    compare(products, type, rows, 1 + rows % 5, 3, Content.RANDOM);
+                    compare(products, type, rows, 1 + rows % 2, 21, Content.RANDOM);
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(InstructionSet.class)
+    void extremeWeightsAndActivationsGiveThePlainProduct(InstructionSet set) {
+        try (X86Products products = open(set)) {
+            for (DataType type : FORMATS) {
+                for (Content content : Content.values()) {
+                    compare(products, type, 17, 2, 4, content);
+                    compare(products, type, 17, 3, 19, content);
+                }
+            }
+        }
+    }
+
+    /** With scales of 1 and one record that is not zero, every float on the way is an integer below 2^24. */
+    @ParameterizedTest
+    @EnumSource(InstructionSet.class)
+    void integerPartsAreExact(InstructionSet set) {
+        SplittableRandom random = new SplittableRandom(SEED);
+        try (X86Products products = open(set);
+                Arena arena = Arena.ofConfined()) {
+            for (DataType type : FORMATS) {
+                if (products.activations(type) != Activations.INT8) {
+                    continue;
+                }
+                for (Content content : Content.values()) {
+                    Tensor w = matrix(arena, type, 16, 512, 1, content, random);
+                    int tokens = 20;
+                    MemorySegment x = arena.allocate(4L * tokens * 512);
+                    for (int t = 0; t < tokens; t++) {
+                        int record = random.nextInt(16);
+                        for (int i = 0; i < 32; i++) {
+                            int value = content == Content.RANDOM ? random.nextInt(-127, 128) : 127;
+                            x.set(Tensor.FLOAT, 4L * (512 * t + 32 * record + i), i == 0 ? 127 : value);
+                        }
+                    }
+                    MemorySegment records = arena.allocate(tokens * Activations.INT8.bytes(512), 64);
+                    products.quantise(Activations.INT8, x, tokens, 512, records);
+                    Tensor out = Tensor.allocate(arena, DataType.F32, tokens, 16);
+                    MemorySegment buffer = arena.allocate(products.packBytes(w), 64);
+                    for (int count : new int[] {1, tokens}) {
+                        products.product(w, 0, 16, records, count, out.segment(), 16, buffer);
+                        for (int t = 0; t < count; t++) {
+                            for (int r = 0; r < 16; r++) {
+                                double expected = PlainProducts.product(w, r, Activations.INT8, records, t)
+                                        .value();
+                                assertThat((double) out.get(t, r))
+                                        .as("%s %s row %d of %d tokens", type, content, r, count)
+                                        .isEqualTo(expected);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(InstructionSet.class)
+    void onlyTheWantedRowsAreWritten(InstructionSet set) {
+        SplittableRandom random = new SplittableRandom(SEED);
+        try (X86Products products = open(set);
+                Arena arena = Arena.ofConfined()) {
+            for (int[] range : new int[][] {{0, 40}, {3, 5}, {0, 17}, {38, 40}, {20, 37}, {5, 5}}) {
+                for (int tokens : new int[] {1, 5, 40}) {
+                    Tensor w = matrix(arena, DataType.Q8_0, 40, 64, 0.01f, Content.RANDOM, random);
+                    check(arena, products, w, range[0], range[1], tokens, Content.RANDOM, random);
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(InstructionSet.class)
+    void splittingRowsOrTokensDoesNotChangeTheResult(InstructionSet set) {
+        SplittableRandom random = new SplittableRandom(SEED);
+        try (X86Products products = open(set);
+                Arena arena = Arena.ofConfined()) {
+            for (DataType type : new DataType[] {DataType.Q8_0, DataType.Q4_K, DataType.Q6_K}) {
+                Tensor w = matrix(arena, type, 50, 512, 0.01f, Content.RANDOM, random);
+                int tokens = 30;
+                MemorySegment x = activations(arena, tokens, 512, Content.RANDOM, random);
+                MemorySegment records = arena.allocate(tokens * Activations.INT8.bytes(512), 64);
+                products.quantise(Activations.INT8, x, tokens, 512, records);
+                MemorySegment buffer = arena.allocate(products.packBytes(w), 64);
+                Tensor whole = Tensor.allocate(arena, DataType.F32, tokens, 50);
+                products.product(w, 0, 50, records, tokens, whole.segment(), 50, buffer);
+                Tensor pieces = Tensor.allocate(arena, DataType.F32, tokens, 50);
+                for (int t = 0; t < tokens; t++) {
+                    MemorySegment one = records.asSlice(t * Activations.INT8.bytes(512));
+                    MemorySegment row = pieces.segment().asSlice(4L * 50 * t);
+                    products.product(w, 0, 21, one, 1, row, 50, buffer);
+                    products.product(w, 21, 50, one, 1, row, 50, buffer);
+                }
+                assertThat(pieces.segment().mismatch(whole.segment()))
+                        .as(type.name())
+                        .isEqualTo(-1);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(Activations.class)
+    void activationsAreBitByBitThoseOfTheDefinition(Activations form) {
+        SplittableRandom random = new SplittableRandom(SEED);
+        try (X86Products products = open(InstructionSet.AVX2);
+                Arena arena = Arena.ofConfined()) {
+            int columns = 32 * 200;
+            MemorySegment x = arena.allocate(4L * columns);
+            for (int i = 0; i < columns; i++) {
+                float scale = (float) Math.pow(10, i / 32 % 40 - 20);
+                float value = i / 32 % 3 == 0 ? random.nextInt(-4, 5) * 0.5f : random.nextFloat(-1, 1);
+                x.set(Tensor.FLOAT, 4L * i, i < 64 ? 0 : scale * value);
+            }
+            MemorySegment expected = arena.allocate(form.bytes(columns));
+            form.quantise(x, 0, columns, expected, 0);
+            MemorySegment actual = arena.allocate(form.bytes(columns));
+            products.quantise(form, x, 2, columns / 2, actual);
+            assertThat(actual.mismatch(expected)).isEqualTo(-1);
+        }
+    }
+
+    @Test
+    void wrongArgumentsAreRefused() {
+        try (X86Products products = open(InstructionSet.AVX2);
+                Arena arena = Arena.ofConfined()) {
+            Tensor w = Tensor.allocate(arena, DataType.Q8_0, 16, 32);
+            MemorySegment records = arena.allocate(64);
+            MemorySegment out = arena.allocate(64);
+            MemorySegment buffer = arena.allocate(products.packBytes(w), 64);
+            assertThatThrownBy(() -> products.product(w, 0, 16, records, 2, out, 16, buffer))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("activations needs 128 bytes");
+            assertThatThrownBy(() -> products.product(w, 0, 17, records, 1, out, 16, buffer))
+                    .isInstanceOf(IndexOutOfBoundsException.class);
+            MemorySegment heap = MemorySegment.ofArray(new float[16]);
+            assertThatThrownBy(() -> products.product(w, 0, 16, records, 1, heap, 16, buffer))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("on the heap");
+            Tensor odd = Tensor.allocate(arena, DataType.F32, 16, 33);
+            assertThat(products.supports(odd)).isFalse();
+            assertThatThrownBy(() -> products.product(odd, 0, 16, records, 1, out, 16, buffer))
+                    .isInstanceOf(UnsupportedOperationException.class);
+        }
+    }
+
+    private static void compare(
+            X86Products products, DataType type, int rows, int blocks, int tokens, Content content) {
+        SplittableRandom random = new SplittableRandom(SEED + tokens);
+        try (Arena arena = Arena.ofConfined()) {
+            int columns = blocks * Unpacker.blockColumns(type);
+            Tensor w = matrix(arena, type, rows, columns, 0.01f, content, random);
+            check(arena, products, w, 0, rows, tokens, content, random);
+        }
+    }
+
+    private static void check(
+            Arena arena,
+            X86Products products,
+            Tensor w,
+            int from,
+            int to,
+            int tokens,
+            Content content,
+            SplittableRandom random) {
+        int columns = (int) w.columns();
+        Activations form = products.activations(w.type());
+        MemorySegment x = activations(arena, tokens, columns, content, random);
+        MemorySegment records = arena.allocate(products.activationBytes(w.type(), columns) * tokens, 64);
+        products.quantise(form, x, tokens, columns, records);
+        int stride = (int) w.rows() + 3;
+        Tensor out = Tensor.allocate(arena, DataType.F32, tokens, stride);
+        for (long i = 0; i < out.size(); i++) {
+            out.segment().set(Tensor.FLOAT, 4 * i, UNTOUCHED);
+        }
+        MemorySegment buffer = arena.allocate(products.packBytes(w), 64);
+        products.product(w, from, to, records, tokens, out.segment(), stride, buffer);
+        for (int t = 0; t < tokens; t++) {
+            for (int r = 0; r < stride; r++) {
+                if (r < from || r >= to) {
+                    assertThat(out.get(t, r)).isEqualTo(UNTOUCHED);
+                    continue;
+                }
+                PlainProducts.Product expected = PlainProducts.product(w, r, form, records, t);
+                double error = Math.abs(out.get(t, r) - expected.value());
+                // float32 keeps 24 bits; the sums have a few dozen terms.
+                if (!(error <= 2e-6 * expected.magnitude() + 1e-30)) {
+                    assertThat((double) out.get(t, r))
+                            .as(
+                                    "%s %s %s: row %d of %d, %d columns, token %d of %d, seed %d",
+                                    products.instructionSet(), w.type(), content, r, w.rows(), columns, t, tokens, SEED)
+                            .isEqualTo(expected.value(), within(2e-6 * expected.magnitude()));
+                }
+            }
+        }
+    }
+
+    private static Tensor matrix(
+            Arena arena, DataType type, int rows, int columns, float scale, Content content, SplittableRandom random) {
+        Tensor w = Tensor.allocate(arena, type, rows, columns);
+        MemorySegment memory = w.segment();
+        for (long i = 0; i < memory.byteSize(); i++) {
+            int value = switch (content) {
+                case RANDOM -> random.nextInt();
+                case ALL_ZERO_BITS -> 0;
+                case ALL_ONE_BITS -> 0xff;
+                case ONLY_SIGN_BITS -> 0x80;
+            };
+            memory.set(ValueLayout.JAVA_BYTE, i, (byte) value);
+        }
+        PlainProducts.setScales(type, memory, scale, random);
+        return w;
+    }
+
+    private static MemorySegment activations(
+            Arena arena, int tokens, int columns, Content content, SplittableRandom random) {
+        MemorySegment x = arena.allocate(4L * tokens * columns);
+        for (long i = 0; i < (long) tokens * columns; i++) {
+            float value = content == Content.RANDOM ? random.nextFloat(-3, 3) : i / columns % 2 == 0 ? 1 : -1;
+            x.set(Tensor.FLOAT, 4 * i, i / 32 % 7 == 6 ? 0 : value);
+        }
+        return x;
+    }
+
+    /** Runs all comparisons without a test runner. */
+    static void main() {
+        X86ProductsTest test = new X86ProductsTest();
+        for (InstructionSet set : InstructionSet.values()) {
+            test.everyNumberOfTokensGivesThePlainProduct(set);
+        }
+    }
+}

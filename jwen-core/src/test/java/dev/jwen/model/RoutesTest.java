@@ -1,0 +1,197 @@
+package dev.jwen.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.jwen.Golden;
+import dev.jwen.tensor.DataType;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Two routes, one answer: however the tokens of a sequence reach the network, its logits are the same. */
+class RoutesTest {
+    private static final int VOCABULARY = 353;
+
+    static Stream<Arguments> models() {
+        return Stream.of(
+                        "dense-text/checkpoint-bf16-sharded",
+                        "moe-vl/moe-vl-BF16.gguf",
+                        "dense-256/dense-256-Q4_K_M.gguf")
+                .flatMap(m -> Stream.of("plain", "vector").map(b -> Arguments.of(m, b)));
+    }
+
+    private static TinyModel open(String model, String backend, int threads) {
+        return new TinyModel(Golden.shipped(model), backend, threads);
+    }
+
+    private static int[] randomIds(long seed, int count) {
+        SplittableRandom random = new SplittableRandom(seed);
+        return IntStream.range(0, count).map(i -> random.nextInt(VOCABULARY)).toArray();
+    }
+
+    @ParameterizedTest
+    @MethodSource("models")
+    void aPromptInChunksOfAnySizeGivesTheLogitsOfTheWhole(String model, String backend) {
+        int[] ids = randomIds(1, 150);
+        try (TinyModel tiny = open(model, backend, 2)) {
+            List<float[]> whole = tiny.read(ids);
+            for (int chunk : new int[] {1, 2, 3, 7, 31, 63, 64, 65, 128, 149}) {
+                int[] pieces = IntStream.iterate(0, at -> at < ids.length, at -> at + chunk)
+                        .map(at -> Math.min(chunk, ids.length - at))
+                        .toArray();
+                List<float[]> rows = tiny.read(tiny.newState(), ids, pieces);
+                assertThat(TinyModel.maxDifference(rows, whole))
+                        .as("chunks of " + chunk)
+                        .isLessThan(LogitTolerances.ROUTES);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("models")
+    void aSequenceInABatchWithOthersGivesTheLogitsItHasAlone(String model, String backend) {
+        int[][] prompts = {randomIds(2, 70), randomIds(3, 1), randomIds(4, 33), randomIds(5, 129)};
+        try (TinyModel tiny = open(model, backend, 2)) {
+            List<List<float[]>> alone = new ArrayList<>();
+            for (int[] prompt : prompts) {
+                alone.add(tiny.read(prompt));
+            }
+            // Every sequence moves at its own pace, so that prompt chunks and decode steps meet in one batch.
+            int[] pace = {17, 1, 5, 40};
+            State[] states = new State[prompts.length];
+            List<List<float[]>> together = new ArrayList<>();
+            for (int s = 0; s < prompts.length; s++) {
+                states[s] = tiny.newState();
+                together.add(new ArrayList<>());
+            }
+            while (advanceAll(tiny, prompts, pace, states, together)) {
+                // until every prompt is read
+            }
+            for (int s = 0; s < prompts.length; s++) {
+                assertThat(TinyModel.maxDifference(together.get(s), alone.get(s)))
+                        .as("sequence " + s)
+                        .isLessThan(LogitTolerances.ROUTES);
+            }
+        }
+    }
+
+    private static boolean advanceAll(
+            TinyModel tiny, int[][] prompts, int[] pace, State[] states, List<List<float[]>> together) {
+        Batch batch = new Batch();
+        List<Integer> owners = new ArrayList<>();
+        for (int s = 0; s < prompts.length; s++) {
+            int from = states[s].length();
+            int to = Math.min(from + pace[s], prompts[s].length);
+            if (to > from) {
+                batch.add(states[s], Arrays.copyOfRange(prompts[s], from, to), Batch.Logits.ALL);
+                owners.addAll(java.util.Collections.nCopies(to - from, s));
+            }
+        }
+        if (owners.isEmpty()) {
+            return false;
+        }
+        List<float[]> rows = TinyModel.rows(tiny.network.forward(batch));
+        for (int i = 0; i < rows.size(); i++) {
+            together.get(owners.get(i)).add(rows.get(i));
+        }
+        return true;
+    }
+
+    @ParameterizedTest
+    @MethodSource("models")
+    void aForkContinuesAsTheOriginalWouldAndLeavesItAlone(String model, String backend) {
+        int[] start = randomIds(6, 77);
+        int[] left = randomIds(7, 40);
+        int[] right = randomIds(8, 40);
+        try (TinyModel tiny = open(model, backend, 2)) {
+            State state = tiny.newState();
+            tiny.read(state, start, start.length);
+            State fork = state.fork();
+            State again = fork.fork();
+            List<float[]> first = tiny.read(state, left, left.length);
+            List<float[]> other = tiny.read(fork, right, right.length);
+            assertThat(TinyModel.maxDifference(tiny.read(again, left, left.length), first))
+                    .isZero();
+            State fresh = tiny.newState();
+            tiny.read(fresh, start, start.length);
+            assertThat(TinyModel.maxDifference(tiny.read(fresh, right, right.length), other))
+                    .isZero();
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("models")
+    void theNumberOfThreadsDoesNotChangeABit(String model, String backend) {
+        int[] ids = randomIds(9, 90);
+        try (TinyModel one = open(model, backend, 1);
+                TinyModel three = open(model, backend, 3)) {
+            assertThat(TinyModel.maxDifference(
+                            three.read(three.newState(), ids, 80, 1, 9), one.read(one.newState(), ids, 80, 1, 9)))
+                    .isZero();
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("models")
+    void aSixteenBitCacheMovesTheLogitsLittle(String model, String backend) {
+        int[] ids = randomIds(10, 90);
+        try (TinyModel tiny = open(model, backend, 2)) {
+            List<float[]> exact = tiny.read(ids);
+            List<float[]> rounded = tiny.read(tiny.network.newState(DataType.BF16), ids, ids.length);
+            double sum = 0;
+            long count = 0;
+            for (int r = 0; r < exact.size(); r++) {
+                for (int i = 0; i < exact.get(r).length; i++) {
+                    sum += Math.abs(exact.get(r)[i] - rounded.get(r)[i]);
+                    count++;
+                }
+            }
+            assertThat(sum / count).isLessThan(LogitTolerances.BF16_CACHE_MEAN).isPositive();
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("models")
+    void onlyTheRowsAskedForGetLogits(String model, String backend) {
+        int[] ids = randomIds(11, 20);
+        try (TinyModel tiny = open(model, backend, 2)) {
+            List<float[]> all = tiny.read(ids);
+            State state = tiny.newState();
+            Batch silent = new Batch();
+            silent.add(state, Arrays.copyOf(ids, 12), Batch.Logits.NONE);
+            assertThat(tiny.network.forward(silent).rows()).isZero();
+            Batch last = new Batch();
+            last.add(state, Arrays.copyOfRange(ids, 12, 20), Batch.Logits.LAST);
+            List<float[]> rows = TinyModel.rows(tiny.network.forward(last));
+            assertThat(rows).hasSize(1);
+            assertThat(TinyModel.maxDifference(rows, all.subList(19, 20))).isLessThan(LogitTolerances.ROUTES);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("models")
+    void aWrongBatchIsRefusedAndTheStateIsUnharmed(String model, String backend) {
+        try (TinyModel tiny = open(model, backend, 1)) {
+            State state = tiny.newState();
+            Batch batch = new Batch();
+            assertThatThrownBy(() -> tiny.network.forward(new Batch())).hasMessageContaining("empty");
+            assertThatThrownBy(() -> batch.add(state, new int[0], Batch.Logits.ALL))
+                    .hasMessageContaining("at least one token");
+            batch.add(state, new int[] {5, 400}, Batch.Logits.ALL);
+            assertThatThrownBy(() -> batch.add(state, new int[] {1}, Batch.Logits.ALL))
+                    .hasMessageContaining("already in this batch");
+            assertThatThrownBy(() -> tiny.network.forward(batch))
+                    .hasMessageContaining("400")
+                    .hasMessageContaining("368");
+            assertThat(state.length()).isZero();
+            assertThat(tiny.read(state, new int[] {5, 6}, 2)).hasSize(2);
+        }
+    }
+}

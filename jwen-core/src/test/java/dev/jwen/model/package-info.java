@@ -1,0 +1,2 @@
+/** The network against its goldens and against itself. */
+package dev.jwen.model;
