@@ -89,6 +89,47 @@ final class Tiles {
         s32.intoMemorySegment(RAM, c3 + 2 * BYTES, LE);
     }
 
+    /** Like {@link #outer4x3} for 2 L columns. */
+    static void outer4x2(long a, long aRow, long aStep, long b, long bStep, int count, long c, long cRow) {
+        long c1 = c + cRow;
+        long c2 = c + 2 * cRow;
+        long c3 = c + 3 * cRow;
+        FloatVector s00 = FloatVector.fromMemorySegment(F, RAM, c, LE);
+        FloatVector s01 = FloatVector.fromMemorySegment(F, RAM, c + BYTES, LE);
+        FloatVector s10 = FloatVector.fromMemorySegment(F, RAM, c1, LE);
+        FloatVector s11 = FloatVector.fromMemorySegment(F, RAM, c1 + BYTES, LE);
+        FloatVector s20 = FloatVector.fromMemorySegment(F, RAM, c2, LE);
+        FloatVector s21 = FloatVector.fromMemorySegment(F, RAM, c2 + BYTES, LE);
+        FloatVector s30 = FloatVector.fromMemorySegment(F, RAM, c3, LE);
+        FloatVector s31 = FloatVector.fromMemorySegment(F, RAM, c3 + BYTES, LE);
+        for (int k = 0; k < count; k++) {
+            long ak = a + k * aStep;
+            long bk = b + k * bStep;
+            FloatVector b0 = FloatVector.fromMemorySegment(F, RAM, bk, LE);
+            FloatVector b1 = FloatVector.fromMemorySegment(F, RAM, bk + BYTES, LE);
+            FloatVector a0 = FloatVector.broadcast(F, RAM.get(FLOAT, ak));
+            s00 = a0.fma(b0, s00);
+            s01 = a0.fma(b1, s01);
+            FloatVector a1 = FloatVector.broadcast(F, RAM.get(FLOAT, ak + aRow));
+            s10 = a1.fma(b0, s10);
+            s11 = a1.fma(b1, s11);
+            FloatVector a2 = FloatVector.broadcast(F, RAM.get(FLOAT, ak + 2 * aRow));
+            s20 = a2.fma(b0, s20);
+            s21 = a2.fma(b1, s21);
+            FloatVector a3 = FloatVector.broadcast(F, RAM.get(FLOAT, ak + 3 * aRow));
+            s30 = a3.fma(b0, s30);
+            s31 = a3.fma(b1, s31);
+        }
+        s00.intoMemorySegment(RAM, c, LE);
+        s01.intoMemorySegment(RAM, c + BYTES, LE);
+        s10.intoMemorySegment(RAM, c1, LE);
+        s11.intoMemorySegment(RAM, c1 + BYTES, LE);
+        s20.intoMemorySegment(RAM, c2, LE);
+        s21.intoMemorySegment(RAM, c2 + BYTES, LE);
+        s30.intoMemorySegment(RAM, c3, LE);
+        s31.intoMemorySegment(RAM, c3 + BYTES, LE);
+    }
+
     /** Like {@link #outer4x3} for L columns. */
     static void outer4x1(long a, long aRow, long aStep, long b, long bStep, int count, long c, long cRow) {
         long c1 = c + cRow;
@@ -117,21 +158,24 @@ final class Tiles {
         s30.intoMemorySegment(RAM, c3, LE);
     }
 
-    /**
-     * {@link #outer4x3} and {@link #outer4x1} over {@code rows} rows, a multiple of 4, and {@code vectors} vectors of
-     * columns.
-     */
+    /** {@link #outer4x3} or its narrower forms, for 1 to 3 vectors of columns. */
+    static void outer4(
+            long a, long aRow, long aStep, long b, long bStep, int count, long c, long cRow, int vectors) {
+        switch (vectors) {
+            case 3 -> outer4x3(a, aRow, aStep, b, bStep, count, c, cRow);
+            case 2 -> outer4x2(a, aRow, aStep, b, bStep, count, c, cRow);
+            default -> outer4x1(a, aRow, aStep, b, bStep, count, c, cRow);
+        }
+    }
+
+    /** {@link #outer4} over {@code rows} rows, a multiple of 4, and any number of vectors of columns. */
     static void outer(
             long a, long aRow, long aStep, long b, long bStep, int count, long c, long cRow, int rows, int vectors) {
         for (int r = 0; r < rows; r += ROWS) {
-            long ar = a + r * aRow;
-            long cr = c + r * cRow;
-            int j = 0;
-            for (; j <= vectors - 3; j += 3) {
-                outer4x3(ar, aRow, aStep, b + (long) j * BYTES, bStep, count, cr + (long) j * BYTES, cRow);
-            }
-            for (; j < vectors; j++) {
-                outer4x1(ar, aRow, aStep, b + (long) j * BYTES, bStep, count, cr + (long) j * BYTES, cRow);
+            for (int j = 0; j < vectors; j += 3) {
+                long at = j * BYTES;
+                int width = Math.min(3, vectors - j);
+                outer4(a + r * aRow, aRow, aStep, b + at, bStep, count, c + r * cRow + at, cRow, width);
             }
         }
     }

@@ -263,49 +263,54 @@ final class Unpack {
     }
 
     private static void q4k(long from, int count, long to) {
-        for (int i = 0; i < count; i += 256, from += 144) {
-            scales(from, to + 4L * i + SPARE);
-            long factors = to + 4L * i + SPARE;
-            for (int p = 0; p < 4; p++) {
-                FloatVector scale0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p));
-                FloatVector scale1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p + 4));
-                FloatVector min0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p + 32));
-                FloatVector min1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p + 36));
-                for (int l = 0; l < 32; l += L) {
-                    IntVector q = (IntVector) ByteVector.fromMemorySegment(B, RAM, from + 16 + 32L * p + l, LE)
-                            .convertShape(ZERO_EXTEND_B2I, I, 0);
-                    FloatVector low = (FloatVector) q.and(15).castShape(F, 0);
-                    FloatVector high = (FloatVector) q.lanewise(LSHR, 4).castShape(F, 0);
-                    low.fma(scale0, min0).intoMemorySegment(RAM, to + 4L * (i + 64 * p + l), LE);
-                    high.fma(scale1, min1).intoMemorySegment(RAM, to + 4L * (i + 64 * p + 32 + l), LE);
-                }
+        for (int i = 0; i < count; i += 256) {
+            scales(from + (i >>> 8) * 144L, to + 4L * i + SPARE);
+        }
+        for (int i = 0; i < count; i += 64) {
+            long block = from + (i >>> 8) * 144L;
+            int pair = i >>> 6 & 3;
+            long packed = block + 16 + 32L * pair;
+            long out = to + 4L * i;
+            long factors = to + 4L * (i & ~255) + SPARE + 8L * pair;
+            FloatVector scale0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors));
+            FloatVector scale1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 4));
+            FloatVector min0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 32));
+            FloatVector min1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 36));
+            for (int l = 0; l < 32; l += L) {
+                IntVector q = (IntVector)
+                        ByteVector.fromMemorySegment(B, RAM, packed + l, LE).convertShape(ZERO_EXTEND_B2I, I, 0);
+                IntVector low = q.and(15);
+                IntVector high = q.lanewise(LSHR, 4);
+                ((FloatVector) low.castShape(F, 0)).fma(scale0, min0).intoMemorySegment(RAM, out + 4L * l, LE);
+                ((FloatVector) high.castShape(F, 0)).fma(scale1, min1).intoMemorySegment(RAM, out + 128 + 4L * l, LE);
             }
         }
     }
 
     private static void q5k(long from, int count, long to) {
-        for (int i = 0; i < count; i += 256, from += 176) {
-            scales(from, to + 4L * i + SPARE);
-            long factors = to + 4L * i + SPARE;
-            for (int p = 0; p < 4; p++) {
-                FloatVector scale0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p));
-                FloatVector scale1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p + 4));
-                FloatVector min0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p + 32));
-                FloatVector min1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p + 36));
-                for (int l = 0; l < 32; l += L) {
-                    IntVector fifth = (IntVector) ByteVector.fromMemorySegment(B, RAM, from + 16 + l, LE)
-                            .convertShape(ZERO_EXTEND_B2I, I, 0);
-                    fifth = fifth.lanewise(LSHR, 2 * p);
-                    IntVector q = (IntVector) ByteVector.fromMemorySegment(B, RAM, from + 48 + 32L * p + l, LE)
-                            .convertShape(ZERO_EXTEND_B2I, I, 0);
-                    FloatVector low = (FloatVector)
-                            q.and(15).or(fifth.and(1).lanewise(LSHL, 4)).castShape(F, 0);
-                    FloatVector high = (FloatVector) q.lanewise(LSHR, 4)
-                            .or(fifth.and(2).lanewise(LSHL, 3))
-                            .castShape(F, 0);
-                    low.fma(scale0, min0).intoMemorySegment(RAM, to + 4L * (i + 64 * p + l), LE);
-                    high.fma(scale1, min1).intoMemorySegment(RAM, to + 4L * (i + 64 * p + 32 + l), LE);
-                }
+        for (int i = 0; i < count; i += 256) {
+            scales(from + (i >>> 8) * 176L, to + 4L * i + SPARE);
+        }
+        for (int i = 0; i < count; i += 64) {
+            long block = from + (i >>> 8) * 176L;
+            int pair = i >>> 6 & 3;
+            long packed = block + 48 + 32L * pair;
+            long out = to + 4L * i;
+            long factors = to + 4L * (i & ~255) + SPARE + 8L * pair;
+            FloatVector scale0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors));
+            FloatVector scale1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 4));
+            FloatVector min0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 32));
+            FloatVector min1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 36));
+            for (int l = 0; l < 32; l += L) {
+                IntVector q = (IntVector)
+                        ByteVector.fromMemorySegment(B, RAM, packed + l, LE).convertShape(ZERO_EXTEND_B2I, I, 0);
+                IntVector fifth = (IntVector)
+                        ByteVector.fromMemorySegment(B, RAM, block + 16 + l, LE).convertShape(ZERO_EXTEND_B2I, I, 0);
+                fifth = fifth.lanewise(LSHR, 2 * pair);
+                IntVector low = q.and(15).or(fifth.and(1).lanewise(LSHL, 4));
+                IntVector high = q.lanewise(LSHR, 4).or(fifth.and(2).lanewise(LSHL, 3));
+                ((FloatVector) low.castShape(F, 0)).fma(scale0, min0).intoMemorySegment(RAM, out + 4L * l, LE);
+                ((FloatVector) high.castShape(F, 0)).fma(scale1, min1).intoMemorySegment(RAM, out + 128 + 4L * l, LE);
             }
         }
     }

@@ -35,7 +35,7 @@ public final class VectorMatmul {
     private static final int DOT_ROWS = 8;
 
     /** Columns that are unpacked together for few tokens: 16 KiB of weights. */
-    private static final int DOT_STRIP = 512;
+    private static final int DOT_STRIP = 1024;
 
     /** Bytes of a row of these. */
     private static final long DOT_ROW = DOT_STRIP * (long) Float.BYTES;
@@ -271,7 +271,7 @@ public final class VectorMatmul {
         int width = Math.min(HALF_STRIP, product.columns() - column);
         long strip = transposed.address() + product.transposedAt + 4L * column * lanes;
         for (int t = 0; t < lanes; t++) {
-            int panel = panelStart(t, lanes);
+            int panel = panelStart(t);
             long step = 4L * panelLanes(t, lanes);
             long to = strip + 4L * ((long) panel * width + t - panel);
             if (t >= tokens) {
@@ -287,14 +287,13 @@ public final class VectorMatmul {
         }
     }
 
-    /** First lane of the panel of {@code lane}: panels are 3 vectors wide, and 1 wide where 3 do not fit any more. */
-    private static int panelStart(int lane, int lanes) {
-        int wide = lanes / (3 * L) * 3 * L;
-        return lane < wide ? lane / (3 * L) * 3 * L : lane / L * L;
+    /** First lane of the panel of {@code lane}: panels are 3 vectors wide, the last one as wide as what is left. */
+    private static int panelStart(int lane) {
+        return lane / (3 * L) * 3 * L;
     }
 
     private static int panelLanes(int lane, int lanes) {
-        return lane < lanes / (3 * L) * 3 * L ? 3 * L : L;
+        return Math.min(3 * L, lanes - panelStart(lane));
     }
 
     private void outer(Worker worker, Product product, int row, int rows, int firstToken) {
@@ -321,17 +320,20 @@ public final class VectorMatmul {
     }
 
     private static void multiplyPanels(long tile, long x, int width, long result, int rows, int lanes) {
-        for (int j = 0; j < lanes; j += panelLanes(j, lanes)) {
-            long panel = x + 4L * j * width;
-            boolean wide = panelLanes(j, lanes) == 3 * L;
+        for (int j = 0; j < lanes; j += 3 * L) {
+            int wide = panelLanes(j, lanes);
             for (int r = 0; r < rows; r += Tiles.ROWS) {
-                long a = tile + r * STRIP_ROW;
                 long c = result + 4L * ((long) r * lanes + j);
-                if (wide) {
-                    Tiles.outer4x3(a, STRIP_ROW, 4, panel, 3L * BYTES, width, c, 4L * lanes);
-                } else {
-                    Tiles.outer4x1(a, STRIP_ROW, 4, panel, BYTES, width, c, 4L * lanes);
-                }
+                Tiles.outer4(
+                        tile + r * STRIP_ROW,
+                        STRIP_ROW,
+                        4,
+                        x + 4L * j * width,
+                        4L * wide,
+                        width,
+                        c,
+                        4L * lanes,
+                        wide / L);
             }
         }
     }
