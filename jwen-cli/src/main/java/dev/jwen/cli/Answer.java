@@ -63,13 +63,17 @@ final class Answer implements Consumer<Event>, AutoCloseable {
         }
     }
 
-    /** Shows what was held back. Closing again does nothing. */
-    @Override
-    public void close() {
+    /** Ends the answer: what was held back is shown. Ending again does nothing. */
+    void end() {
         if (view != null && !ended) {
             ended = true;
             unfold(view);
             view.end();
         }
+    }
+
+    @Override
+    public void close() {
+        end();
     }
 }

@@ -92,7 +92,10 @@ final class ChatCommand implements Runnable {
 
     private static Screen screen(Terminal terminal) {
         return Streams.isOutputTerminal()
-                ? Screen.terminal(System.getenv(), terminal.getWidth(), terminal.getHeight())
+                ? Screen.terminal(
+                        System.getenv(),
+                        terminal.getSize().getColumns(),
+                        terminal.getSize().getRows())
                 : Screen.pipe();
     }
 }

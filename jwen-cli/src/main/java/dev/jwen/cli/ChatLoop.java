@@ -177,7 +177,7 @@ final class ChatLoop {
                             return cancelled;
                         }
                     });
-            answer.close();
+            answer.end();
             asked.add(reply.response().message());
             messages = asked;
             lastThinking = reply.response().reasoning();

@@ -139,7 +139,7 @@ final class RunCommand implements Runnable {
         try (Answer answer = json ? Answer.silent() : Answer.on(Streams.output(), out, err(), hideThinking)) {
             ChatSession.Reply reply =
                     chat.reply(conversation, think, options, answer, untilTheReaderLeaves(out));
-            answer.close();
+            answer.end();
             if (json) {
                 Output.json(
                         out,

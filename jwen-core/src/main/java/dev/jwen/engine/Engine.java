@@ -137,7 +137,8 @@ public final class Engine implements AutoCloseable {
 
     /** Sampling as the checkpoint or, where it is silent, the model card recommends. */
     public SamplingOptions samplingDefaults(boolean thinking) {
-        SamplingOptions preset = Preset.of(parameters, thinking, Preset.Task.GENERAL).options();
+        SamplingOptions preset =
+                Preset.of(parameters, thinking, Preset.Task.GENERAL).options();
         // generation_config.json speaks of the mode that the model has by default; the card knows both.
         boolean own = template == null || thinking == template.thinksByDefault();
         return own ? preset.withGenerationConfig(checkpoint.generationConfig()) : preset;
@@ -157,15 +158,10 @@ public final class Engine implements AutoCloseable {
     private static Set<Integer> stopIds(Checkpoint checkpoint, Tokenizer tokenizer) {
         Set<Integer> ids = new LinkedHashSet<>();
         for (Map<String, Object> source : List.of(checkpoint.generationConfig(), checkpoint.config())) {
-            switch (source.get("eos_token_id")) {
-                case Number id -> ids.add(id.intValue());
-                case List<?> several -> several.forEach(id -> {
-                    if (id instanceof Number number) {
-                        ids.add(number.intValue());
-                    }
-                });
-                case null, default -> {
-                    // The token names below remain.
+            Object eos = source.get("eos_token_id");
+            for (Object id : eos instanceof List<?> several ? several : eos == null ? List.of() : List.of(eos)) {
+                if (id instanceof Number number) {
+                    ids.add(number.intValue());
                 }
             }
         }

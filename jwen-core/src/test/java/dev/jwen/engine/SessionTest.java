@@ -65,8 +65,7 @@ class SessionTest {
         int[] first = prompt("<|im_start|>user\nhello there<|im_end|>\n<|im_start|>assistant\n");
         Completion one = session.generate(first, GREEDY, Listener.NONE);
         assertThat(one.cachedTokens()).isZero();
-        int[] second = prompt(
-                """
+        int[] second = prompt("""
                 <|im_start|>user
                 hello there<|im_end|>
                 <|im_start|>assistant
