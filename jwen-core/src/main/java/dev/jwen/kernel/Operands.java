@@ -76,6 +76,19 @@ public final class Operands {
         }
     }
 
+    /** The operands of {@link Kernels#rope}; returns the number of pairs. */
+    public static int rope(Tensor x, int headDim, Tensor cos, Tensor sin) {
+        matrix("x", x, x.rows(), x.columns());
+        group("x", headDim, x.columns());
+        matrix("cos", cos, x.rows(), cos.columns());
+        matrix("sin", sin, x.rows(), cos.columns());
+        int pairs = Math.toIntExact(cos.columns());
+        if (2 * pairs > headDim) {
+            throw new IllegalArgumentException("cannot rotate %d pairs in a head of %d".formatted(pairs, headDim));
+        }
+        return pairs;
+    }
+
     /** The operands of {@link Kernels#attention}. */
     public static void attention(Tensor q, Tensor k, Tensor v, List<Span> spans, List<KvCache> caches, Tensor out) {
         perSpan("caches", spans, caches);

@@ -152,14 +152,7 @@ public final class PlainKernels implements Kernels {
 
     @Override
     public void rope(Tensor x, int headDim, Tensor cos, Tensor sin) {
-        Operands.matrix("x", x, x.rows(), x.columns());
-        Operands.group("x", headDim, x.columns());
-        Operands.matrix("cos", cos, x.rows(), cos.columns());
-        Operands.matrix("sin", sin, x.rows(), cos.columns());
-        int pairs = Math.toIntExact(cos.columns());
-        if (2 * pairs > headDim) {
-            throw new IllegalArgumentException("cannot rotate %d pairs in a head of %d".formatted(pairs, headDim));
-        }
+        int pairs = Operands.rope(x, headDim, cos, sin);
         forEachRow(x, t -> {
             for (long head = 0; head < x.columns(); head += headDim) {
                 for (int j = 0; j < pairs; j++) {

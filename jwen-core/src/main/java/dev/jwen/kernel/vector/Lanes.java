@@ -1,0 +1,69 @@
+package dev.jwen.kernel.vector;
+
+import dev.jwen.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.ByteVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The vector shapes of this processor, and memory by absolute address.
+ *
+ * <p>All addresses are inside {@link #RAM}, one segment over the whole address space: the compiler then sees a constant,
+ * always live segment, which measures 5-8 % faster than one segment per tensor. Nothing checks these addresses, so every
+ * operation checks its operands first and keeps their tensors reachable while it works.
+ */
+final class Lanes {
+    static final VectorSpecies<Float> F = FloatVector.SPECIES_PREFERRED;
+    static final VectorSpecies<Integer> I = IntVector.SPECIES_PREFERRED;
+
+    /** Floats in a vector. */
+    static final int L = F.length();
+
+    /** Bytes in a vector of floats. */
+    static final int BYTES = L * Float.BYTES;
+
+    /** Half as wide as {@link #F}: as many shorts as there are floats. */
+    static final VectorSpecies<Short> H = VectorSpecies.of(short.class, VectorShape.forBitSize(L * Short.SIZE));
+
+    /** True where a vector of bytes with one byte per float exists and divides the groups of 16 weights. */
+    static final boolean HAS_BYTES = L == 8 || L == 16;
+
+    /** A quarter as wide as {@link #F}: as many bytes as there are floats; some other shape where not {@link #HAS_BYTES}. */
+    static final VectorSpecies<Byte> B =
+            HAS_BYTES ? VectorSpecies.of(byte.class, VectorShape.forBitSize(L * Byte.SIZE)) : ByteVector.SPECIES_64;
+
+    static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
+    static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
+    static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LE);
+    static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(LE);
+    static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LE);
+
+    static final MemorySegment RAM = ram();
+
+    private Lanes() {}
+
+    @SuppressWarnings("restricted") // the operations check their operands, see above
+    private static MemorySegment ram() {
+        return MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+    }
+
+    /** Address of the first value of {@code row}. */
+    static long address(Tensor t, long row) {
+        return t.segment().address() + row * t.rowBytes();
+    }
+
+    /** {@code n} rounded up to whole vectors. */
+    static int padded(int n) {
+        return Math.ceilDiv(n, L) * L;
+    }
+
+    /** The half-precision number at {@code address}. */
+    static float half(long address) {
+        return Float.float16ToFloat(RAM.get(SHORT, address));
+    }
+}

@@ -1,0 +1,153 @@
+package dev.jwen.kernel.vector;
+
+import dev.jwen.kernel.DeltaHeads;
+import dev.jwen.kernel.Experts;
+import dev.jwen.kernel.Kernels;
+import dev.jwen.kernel.KvCache;
+import dev.jwen.kernel.Scratch;
+import dev.jwen.kernel.ScratchStack;
+import dev.jwen.kernel.Span;
+import dev.jwen.kernel.WorkerPool;
+import dev.jwen.tensor.Tensor;
+import java.util.List;
+
+/**
+ * The kernels in the Vector API.
+ *
+ * <p>Weights of every format are multiplied as float32 with float32 activations, so results differ from the definition
+ * by rounding only. Results do not depend on the number of threads: every element is computed by one worker in a fixed
+ * order.
+ */
+public final class VectorKernels implements Kernels {
+    private final WorkerPool pool;
+    private final ScratchStack scratch = new ScratchStack();
+    private final VectorMatmul matmul;
+    private final VectorRows rows;
+    private final VectorAttention attention;
+    private final VectorDelta delta;
+    private final VectorExperts experts;
+
+    public VectorKernels(int threads) {
+        pool = new WorkerPool(threads);
+        matmul = new VectorMatmul(pool);
+        rows = new VectorRows(pool);
+        attention = new VectorAttention(pool);
+        delta = new VectorDelta(pool);
+        experts = new VectorExperts(pool, matmul, rows, scratch);
+    }
+
+    @Override
+    public String name() {
+        return "vector";
+    }
+
+    @Override
+    public int threads() {
+        return pool.threads();
+    }
+
+    @Override
+    public Scratch scratch() {
+        return scratch.open();
+    }
+
+    @Override
+    public void embed(Tensor table, int[] ids, Tensor out) {
+        rows.embed(table, ids, out);
+    }
+
+    @Override
+    public void gather(Tensor x, int[] rowNumbers, Tensor out) {
+        rows.gather(x, rowNumbers, out);
+    }
+
+    @Override
+    public void add(Tensor x, Tensor y) {
+        rows.add(x, y);
+    }
+
+    @Override
+    public void rmsNorm(Tensor x, Tensor weight, float eps, Tensor out) {
+        rows.rmsNorm(x, weight, eps, out);
+    }
+
+    @Override
+    public void addRmsNorm(Tensor x, Tensor y, Tensor weight, float eps, Tensor out) {
+        rows.addRmsNorm(x, y, weight, eps, out);
+    }
+
+    @Override
+    public void matmul(Tensor x, Tensor w, Tensor out) {
+        matmul.multiply(x, w, out);
+    }
+
+    @Override
+    public void matmul(Tensor x, List<Tensor> weights, List<Tensor> outs) {
+        matmul.multiply(x, weights, outs);
+    }
+
+    @Override
+    public void swiGlu(Tensor gate, Tensor up, Tensor out) {
+        rows.swiGlu(gate, up, out);
+    }
+
+    @Override
+    public void experts(Tensor x, Tensor routerLogits, Experts weights, int k, Tensor out) {
+        experts.mix(x, routerLogits, weights, k, out);
+    }
+
+    @Override
+    public void addGated(Tensor x, Tensor y, Tensor gate) {
+        rows.addGated(x, y, gate);
+    }
+
+    @Override
+    public void sigmoidGate(Tensor x, Tensor gate) {
+        rows.sigmoidGate(x, gate);
+    }
+
+    @Override
+    public void splitQueryAndGate(Tensor queryAndGate, int headDim, Tensor q, Tensor gate) {
+        rows.splitQueryAndGate(queryAndGate, headDim, q, gate);
+    }
+
+    @Override
+    public void rope(Tensor x, int headDim, Tensor cos, Tensor sin) {
+        rows.rope(x, headDim, cos, sin);
+    }
+
+    @Override
+    public void attention(Tensor q, Tensor k, Tensor v, List<Span> spans, List<KvCache> caches, Tensor out) {
+        attention.attend(q, k, v, spans, caches, out);
+    }
+
+    @Override
+    public void convolution(Tensor x, Tensor weight, List<Span> spans, List<Tensor> states, Tensor out) {
+        rows.convolution(x, weight, spans, states, out);
+    }
+
+    @Override
+    public void gatedDelta(
+            DeltaHeads heads,
+            Tensor qkv,
+            Tensor a,
+            Tensor b,
+            Tensor rate,
+            Tensor dtBias,
+            List<Span> spans,
+            List<Tensor> states,
+            Tensor out) {
+        delta.advance(heads, qkv, a, b, rate, dtBias, spans, states, out);
+    }
+
+    @Override
+    public void gatedNorm(Tensor x, Tensor z, Tensor weight, float eps, Tensor out) {
+        rows.gatedNorm(x, z, weight, eps, out);
+    }
+
+    @Override
+    public void close() {
+        pool.close();
+        scratch.close();
+    }
+}
