@@ -151,7 +151,7 @@ final class ModelFiles {
                     .decode(ByteBuffer.wrap(bytes))
                     .toString();
         } catch (CharacterCodingException e) {
-            throw CheckpointException.in(file, "is not UTF-8 text. Fetch it again.", e);
+            throw CheckpointException.damaged(file, "is not UTF-8 text", e);
         }
     }
 }
