@@ -46,13 +46,16 @@ final class KernelWriter {
         return asm.finish();
     }
 
-    /** Panels times tokens; a block is 32 columns. */
+    /** Panels times tokens, added to the sums to start from; a block is 32 columns. */
     byte[] tile(Packing packing, int tokens) {
         Assembler asm = new Assembler(set.vectorBytes());
         Tile tile = new Tile(asm, 0, 0, tokens);
         Products products = new Products(asm, set, packing, tile, tokens);
         tile.enter();
         products.clear();
+        tile.turnToStart();
+        products.read();
+        tile.turnToActivations();
         tile.forBlocks(() -> addPanel(tile, products, packing));
         return finish(asm, tile, products);
     }

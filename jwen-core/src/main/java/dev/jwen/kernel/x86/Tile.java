@@ -25,7 +25,8 @@ import dev.jwen.kernel.x86.Assembler.Memory;
  *
  * <p>Every fourth row and every fourth token has its own pointer; the three that follow are reached with the stride as
  * index. The nine arguments, by the System V convention: rows, row stride, panel, number of blocks of a row, activations,
- * activation stride, output, output stride, what to prefetch. Strides are in bytes.
+ * activation stride, output, output stride, what to prefetch. Strides are in bytes. A tile without rows has the sums it starts
+ * from in the place of what to prefetch, and their stride in the place of the row stride.
  */
 final class Tile {
     private static final int[] ROWS = {RDI, R8, R9, R10};
@@ -88,9 +89,21 @@ final class Tile {
         }
         asm.store(BLOCKS, RCX);
         asm.mov(AHEAD, argument(8));
+        turnToActivations();
+        spread(ROWS, ROW_STRIDE, ROW_STRIDE_3, rows);
+    }
+
+    /** Points the tokens at their first records. Only before the rows are used, or without rows. */
+    void turnToActivations() {
         asm.mov(TOKENS[0], R8);
         asm.mov(TOKEN_STRIDE, R9);
-        spread(ROWS, ROW_STRIDE, ROW_STRIDE_3, rows);
+        spread(TOKENS, TOKEN_STRIDE, TOKEN_STRIDE_3, tokens);
+    }
+
+    /** Points the tokens at the sums to start from: without rows, the row stride and the last argument say where. */
+    void turnToStart() {
+        asm.mov(TOKENS[0], AHEAD);
+        asm.mov(TOKEN_STRIDE, ROW_STRIDE);
         spread(TOKENS, TOKEN_STRIDE, TOKEN_STRIDE_3, tokens);
     }
 

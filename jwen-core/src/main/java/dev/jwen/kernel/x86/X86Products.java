@@ -29,6 +29,7 @@ public final class X86Products implements AutoCloseable {
     private static final int PACK = 0;
     private static final int TILE = MAX_TOKENS + 1;
     private static final int UNKNOWN_CACHE = 1 << 20;
+    private static final int PANEL_BYTES = 20 << 10;
 
     /** Room in front of the panels for the results of a group of which not all rows are wanted, then for accumulators. */
     private static final int HEADER = Products.accumulatorBytes() + MAX_TOKENS * 64;
@@ -36,6 +37,7 @@ public final class X86Products implements AutoCloseable {
     private final InstructionSet set;
     private final int cacheBytes;
     private final Arena arena = Arena.ofShared();
+    private final MemorySegment zeros = arena.allocate(64, 64);
     private final Map<DataType, Format> formats = new EnumMap<>(DataType.class);
     private final Map<Activations, MemorySegment> quantisers = new EnumMap<>(Activations.class);
 
@@ -167,10 +169,11 @@ public final class X86Products implements AutoCloseable {
         if (columns % Activations.VALUES != 0) {
             throw new IllegalArgumentException(columns + " columns are not a multiple of 32");
         }
-        long count = rows * columns / Activations.VALUES;
-        if (count > 0) {
-            MemorySegment kernel = Objects.requireNonNull(quantisers.get(form));
-            MachineCode.call(kernel, x.address(), records.address(), count, 0, 0, 0, 0, 0, 0);
+        MemorySegment kernel = Objects.requireNonNull(quantisers.get(form));
+        for (int row = 0; row < rows && columns > 0; row++) {
+            long from = x.address() + 4 * columns * row;
+            long to = records.address() + form.bytes(columns) * row;
+            MachineCode.call(kernel, from, to, columns / Activations.VALUES, 0, 0, 0, 0, 0, 0);
         }
     }
 
@@ -253,30 +256,63 @@ public final class X86Products implements AutoCloseable {
 
     /** The group of rows from {@code start}, {@code stride} bytes apart; those from {@code wanted} to {@code end} are written. */
     private void group(Product p, int start, long stride, int wanted, int end) {
+        Packing packing = p.format.packing;
         long weights = p.w.segment().address() + start * p.w.rowBytes();
         long ahead = weights + set.rows() * p.w.rowBytes();
         long panels = p.buffer.address() + HEADER;
         long blocks = p.w.columns() / Unpacker.blockColumns(p.format.type);
-        int tiles = Math.ceilDiv(p.tokens, p.format.packing.maxTokens(set));
-        if (tiles > 1) {
-            MachineCode.call(kernel(p.format, PACK), weights, stride, panels, blocks, 0, 0, 0, 0, ahead);
-        }
-        long tokenBytes = p.format.packing.activations().bytes(p.w.columns());
         boolean whole = end - wanted == set.rows();
-        for (int i = 0; i < tiles; i++) {
-            int first = (int) ((long) p.tokens * i / tiles);
-            int count = (int) ((long) p.tokens * (i + 1) / tiles) - first;
-            long x = p.x + first * tokenBytes;
-            long outStart = p.outStart + first * p.outStride;
-            long target = whole ? p.out.address() + 4 * (outStart + start) : p.buffer.address();
-            long targetStride = whole ? 4 * p.outStride : set.vectorBytes();
-            MemorySegment kernel = kernel(p.format, tiles == 1 ? count : TILE + count);
-            long units = tiles == 1 ? blocks : p.w.columns() / Activations.VALUES;
-            MachineCode.call(kernel, weights, stride, panels, units, x, tokenBytes, target, targetStride, ahead);
+        long target = whole ? p.out.address() + 4 * (p.outStart + start) : p.buffer.address();
+        long targetStride = whole ? 4 * p.outStride : set.vectorBytes();
+        if (p.tokens <= packing.maxTokens(set)) {
+            long tokenBytes = packing.activations().bytes(p.w.columns());
+            MemorySegment kernel = kernel(p.format, p.tokens);
+            MachineCode.call(kernel, weights, stride, panels, blocks, p.x, tokenBytes, target, targetStride, ahead);
             if (!whole) {
-                copyRows(p, outStart, count, start, wanted, end);
+                copyRows(p, p.outStart, p.tokens, start, wanted, end);
+            }
+            return;
+        }
+        MachineCode.call(kernel(p.format, PACK), weights, stride, panels, blocks, 0, 0, 0, 0, ahead);
+        int tiles = Math.ceilDiv(p.tokens, packing.maxTokens(set));
+        if (whole) {
+            // Panels of this many columns stay in the first-level cache for all tokens.
+            long chunk = Math.max(Activations.VALUES, PANEL_BYTES / packing.panelBytes(set) * Activations.VALUES);
+            for (long column = 0; column < p.w.columns(); column += chunk) {
+                long columns = Math.min(chunk, p.w.columns() - column);
+                for (int i = 0; i < tiles; i++) {
+                    tile(p, i, tiles, column, columns, target, targetStride);
+                }
+            }
+        } else {
+            for (int i = 0; i < tiles; i++) {
+                int first = first(p, i, tiles);
+                tile(p, i, tiles, 0, p.w.columns(), target - first * targetStride, targetStride);
+                int count = first(p, i + 1, tiles) - first;
+                copyRows(p, p.outStart + first * p.outStride, count, start, wanted, end);
             }
         }
+    }
+
+    /** The first token of tile {@code i} of {@code tiles}. */
+    private static int first(Product p, int i, int tiles) {
+        return (int) ((long) p.tokens * i / tiles);
+    }
+
+    /** The products of a range of columns of the packed rows with the tokens of tile {@code i}. */
+    private void tile(Product p, int i, int tiles, long column, long columns, long target, long targetStride) {
+        Packing packing = p.format.packing;
+        int first = first(p, i, tiles);
+        int count = first(p, i + 1, tiles) - first;
+        long tokenBytes = packing.activations().bytes(p.w.columns());
+        long x = p.x + first * tokenBytes + packing.activations().offset(column);
+        long panel = p.buffer.address() + HEADER + column / Activations.VALUES * packing.panelBytes(set);
+        long out = target + first * targetStride;
+        long start = column == 0 ? zeros.address() : out;
+        long startStride = column == 0 ? 0 : targetStride;
+        MemorySegment kernel = kernel(p.format, TILE + count);
+        long units = columns / Activations.VALUES;
+        MachineCode.call(kernel, 0, startStride, panel, units, x, tokenBytes, out, targetStride, start);
     }
 
     /** Copies the wanted rows of a group from the buffer to their places. */

@@ -204,9 +204,11 @@ class X86ProductsTest {
                 float value = i / 32 % 3 == 0 ? random.nextInt(-4, 5) * 0.5f : random.nextFloat(-1, 1);
                 x.set(Tensor.FLOAT, 4L * i, i < 64 ? 0 : scale * value);
             }
-            MemorySegment expected = arena.allocate(form.bytes(columns));
-            form.quantise(x, 0, columns, expected, 0);
-            MemorySegment actual = arena.allocate(form.bytes(columns));
+            long rowBytes = form.bytes(columns / 2);
+            MemorySegment expected = arena.allocate(2 * rowBytes);
+            form.quantise(x, 0, columns / 2, expected, 0);
+            form.quantise(x, 2L * columns, columns / 2, expected, rowBytes);
+            MemorySegment actual = arena.allocate(2 * rowBytes);
             products.quantise(form, x, 2, columns / 2, actual);
             assertThat(actual.mismatch(expected)).isEqualTo(-1);
         }
