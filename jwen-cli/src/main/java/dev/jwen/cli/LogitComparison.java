@@ -36,12 +36,13 @@ record LogitComparison(
             Tensor logits = logits(one);
             Tensor expected = logits(other);
             if (logits.rows() != expected.rows() || logits.columns() != expected.columns()) {
-                throw new CommandException("%s holds logits of shape %s, but %s of %s; compare runs over the same tokens"
-                        .formatted(
-                                found,
-                                Arrays.toString(logits.shape()),
-                                reference,
-                                Arrays.toString(expected.shape())));
+                throw new CommandException(
+                        "%s holds logits of shape %s, but %s of %s; compare runs over the same tokens"
+                                .formatted(
+                                        found,
+                                        Arrays.toString(logits.shape()),
+                                        reference,
+                                        Arrays.toString(expected.shape())));
             }
             return compare(new Rows(found, logits), new Rows(reference, expected));
         }

@@ -18,7 +18,8 @@ final class ModelOptions {
             names = {"-m", "--model"},
             paramLabel = "MODEL",
             description = "A directory with safetensors files, or a GGUF file (of a split one, any part).")
-    @Nullable Path model;
+    @Nullable
+    Path model;
 
     @Option(
             names = {"-t", "--threads"},
@@ -30,7 +31,8 @@ final class ModelOptions {
             names = "--kernels",
             paramLabel = "NAME",
             description = "The back end that computes: vector or plain. By default the fastest that this machine runs.")
-    @Nullable String kernels;
+    @Nullable
+    String kernels;
 
     @Option(
             names = "--exact",
@@ -71,8 +73,7 @@ final class ModelOptions {
         Kernels opened = null;
         try {
             opened = Backends.open(kernels, threads == 0 ? WorkerPool.defaultThreads() : threads());
-            return new Network(
-                    checkpoint, opened, Qwen35.of(checkpoint, opened), exact ? DataType.F32 : DataType.BF16);
+            return new Network(checkpoint, opened, Qwen35.of(checkpoint, opened), exact ? DataType.F32 : DataType.BF16);
         } catch (RuntimeException e) {
             if (opened != null) {
                 opened.close();
