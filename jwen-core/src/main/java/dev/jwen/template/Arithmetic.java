@@ -161,7 +161,7 @@ final class Arithmetic {
     }
 
     private static Object longs(String operator, long a, long b) {
-        boolean small = Math.abs(a) < EXACT && Math.abs(b) < EXACT;
+        boolean small = a > -EXACT && a < EXACT && b > -EXACT && b < EXACT;
         if (small && b != 0) {
             switch (operator) {
                 case "+" -> {

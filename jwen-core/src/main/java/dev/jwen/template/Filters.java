@@ -10,7 +10,6 @@ import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /** Filters by name. Those over sequences are in {@link SequenceFilters}. */
 final class Filters {
@@ -345,11 +344,15 @@ final class Filters {
         return Arithmetic.integer(Arithmetic.big(value).abs());
     }
 
-    /** The name of the filter or test given as an argument, as for map and select. */
-    static String name(@Nullable Object name, String kind) {
+    /** The name of a filter or test that was passed as an argument, as to map and select. */
+    static String name(Interpreter in, Object name, String kind) {
         if (name instanceof String text) {
             return text;
         }
-        throw TemplateException.evaluation("No %s named %s.".formatted(kind, name));
+        String hint = name instanceof Undefined undefined
+                ? " (%s; did you forget to quote the callable name?)"
+                        .formatted(undefined.problem().get())
+                : "";
+        throw TemplateException.evaluation("No %s named %s.%s".formatted(kind, in.printer.repr(name), hint));
     }
 }

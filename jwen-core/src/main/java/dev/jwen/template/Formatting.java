@@ -8,6 +8,7 @@ import java.util.List;
 
 /** Python's two ways of putting values into a text: {@code "%s" % value} and {@code "{}".format(value)}. */
 final class Formatting {
+    private static final int MANUAL = -1;
     private static final int MAX_FRACTION = 1_100; // no double has more digits; the rest are zeros
 
     private final Interpreter in;
@@ -225,7 +226,7 @@ final class Formatting {
     /** One run of str.format. */
     private final class Braces {
         private final Arguments arguments;
-        private int automatic;
+        private int automatic; // the next unnumbered field, or MANUAL
 
         Braces(Arguments arguments) {
             this.arguments = arguments;
@@ -296,6 +297,11 @@ final class Formatting {
         }
 
         private Object value(String name) {
+            if (name.isEmpty() ? automatic == MANUAL : isIndex(name) && automatic > 0) {
+                throw TemplateException.evaluation(
+                        "cannot switch from manual field specification to automatic field numbering");
+            }
+            automatic = isIndex(name) ? MANUAL : automatic;
             int first = 0;
             while (first < name.length() && ".[".indexOf(name.charAt(first)) < 0) {
                 first++;
@@ -401,7 +407,10 @@ final class Formatting {
             precision = parsed(new String(points, from, end - from), 0);
         }
         char type = end < points.length ? (char) points[end++] : 0;
-        if (end < points.length || (value instanceof String && (align == '=' || (type != 0 && type != 's')))) {
+        if (value instanceof String && type != 0 && type != 's') {
+            throw unknown(type, "str");
+        }
+        if (end < points.length || (value instanceof String && align == '=')) {
             throw TemplateException.evaluation(
                     "Invalid format specifier '%s' for object of type '%s'".formatted(spec, Values.typeName(value)));
         }

@@ -405,6 +405,9 @@ final class Interpreter {
         Object value = evaluate(filter.value(), scope);
         Arguments arguments = arguments(filter.arguments(), scope);
         at = filter.at();
+        if (!Filters.exists(filter.name())) {
+            throw TemplateException.evaluation("No filter named '%s' found.".formatted(filter.name()));
+        }
         return Filters.apply(this, filter.name(), value, arguments);
     }
 
@@ -412,6 +415,9 @@ final class Interpreter {
         Object value = evaluate(test.value(), scope);
         Arguments arguments = arguments(test.arguments(), scope);
         at = test.at();
+        if (!Tests.exists(test.name())) {
+            throw TemplateException.evaluation("No test named '%s' found.".formatted(test.name()));
+        }
         return Tests.apply(this, test.name(), value, arguments);
     }
 

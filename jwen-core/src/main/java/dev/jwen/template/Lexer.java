@@ -102,6 +102,9 @@ final class Lexer {
 
     private void comment(int tag) {
         int end = source.indexOf("#}", at);
+        if (at == source.length()) {
+            return; // Jinja takes an opening at the very end for a comment
+        }
         if (end < 0) {
             throw TemplateException.syntax("Missing end of comment tag", source, tag);
         }
@@ -139,6 +142,9 @@ final class Lexer {
             if (endRaw(end)) {
                 return true;
             }
+        }
+        if (at == source.length()) {
+            return true; // as with comments
         }
         throw TemplateException.syntax("Missing end of raw directive", source, tag);
     }

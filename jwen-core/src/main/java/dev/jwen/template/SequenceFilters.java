@@ -77,6 +77,9 @@ final class SequenceFilters {
             int size = Text.length(text);
             return Text.slice(text, size - 1, -1, size);
         }
+        if (!(value instanceof Generator) && Values.size(value) < 0) {
+            throw TemplateException.evaluation("argument must be iterable");
+        }
         List<Object> items = in.values.list(value);
         Collections.reverse(items);
         return value instanceof Generator ? items : new Generator(items.iterator());
@@ -292,7 +295,7 @@ final class SequenceFilters {
         } else if (arguments.positional().isEmpty()) {
             throw TemplateException.evaluation("map requires a filter argument");
         } else {
-            String filter = Filters.name(arguments.positional().getFirst(), "filter");
+            String filter = Filters.name(in, arguments.positional().getFirst(), "filter");
             Arguments rest = arguments.rest(1);
             change = item -> Filters.apply(in, filter, item, rest);
         }
@@ -313,7 +316,7 @@ final class SequenceFilters {
         if (positional.size() <= at) {
             return kept(in, value, item -> Values.truth(getter.apply(item)) == wanted);
         }
-        String test = Filters.name(positional.get(at), "test");
+        String test = Filters.name(in, positional.get(at), "test");
         Arguments rest = arguments.rest(at + 1);
         return kept(in, value, item -> Tests.apply(in, test, getter.apply(item), rest) == wanted);
     }

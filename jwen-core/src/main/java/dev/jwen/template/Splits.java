@@ -70,7 +70,7 @@ final class Splits {
             }
             int start = i;
             if (parts.size() == max) {
-                parts.add(Text.strip(text.substring(start), null, false, true));
+                parts.add(text.substring(start));
                 return;
             }
             while (i < text.length() && !Text.isSpace(text.charAt(i))) {
@@ -91,7 +91,7 @@ final class Splits {
             }
             int end = i;
             if (parts.size() == max) {
-                parts.add(Text.strip(text.substring(0, end), null, true, false));
+                parts.add(text.substring(0, end));
                 return;
             }
             while (i > 0 && !Text.isSpace(text.charAt(i - 1))) {
