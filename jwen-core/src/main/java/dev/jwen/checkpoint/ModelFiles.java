@@ -2,6 +2,7 @@ package dev.jwen.checkpoint;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -129,6 +130,8 @@ final class ModelFiles {
                     .toList();
         } catch (IOException e) {
             throw MappedFile.unreadable(directory, e);
+        } catch (UncheckedIOException e) {
+            throw MappedFile.unreadable(directory, e.getCause());
         }
     }
 
