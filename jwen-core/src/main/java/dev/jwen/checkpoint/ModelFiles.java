@@ -131,7 +131,7 @@ final class ModelFiles {
         } catch (IOException e) {
             throw MappedFile.unreadable(directory, e);
         } catch (UncheckedIOException e) {
-            throw MappedFile.unreadable(directory, e.getCause());
+            throw MappedFile.unreadable(directory, new IOException(e.getMessage(), e));
         }
     }
 
