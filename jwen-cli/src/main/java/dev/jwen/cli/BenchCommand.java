@@ -81,6 +81,7 @@ final class BenchCommand implements Runnable {
     boolean json;
 
     /** One test and the seconds each of its runs took. */
+    @SuppressWarnings("ArrayRecordComponent") // made and read here only, never compared
     private record Result(int prompt, int generated, int depth, Instant when, double[] seconds) {
         double tokensPerSecond(double second) {
             return (prompt + generated) / second;

@@ -63,7 +63,9 @@ final class Failures implements IExecutionExceptionHandler {
     private static boolean isExpected(Exception failure) {
         return failure instanceof CommandException
                 || failure.getClass().getName().startsWith("dev.jwen.")
-                || ((failure instanceof IllegalArgumentException || failure instanceof UnsupportedOperationException)
+                || ((failure instanceof IllegalArgumentException
+                                || failure instanceof UnsupportedOperationException
+                                || failure instanceof ArithmeticException)
                         && failure.getMessage() != null
                         && failure.getStackTrace().length > 0
                         && failure.getStackTrace()[0].getClassName().startsWith("dev.jwen."));
