@@ -45,14 +45,16 @@ public final class X86Products implements AutoCloseable {
     private record Format(DataType type, Packing packing, AtomicReferenceArray<@Nullable MemorySegment> kernels) {}
 
     /**
-     * A product of a whole matrix.
+     * A product of a range of columns.
      *
-     * @param x address of the records
+     * @param x address of the records of the first column
      * @param outStart index of the first value in {@code out}
      */
     private record Product(
             Tensor w,
             Format format,
+            long column,
+            long columns,
             long x,
             int tokens,
             MemorySegment out,
@@ -143,9 +145,9 @@ public final class X86Products implements AutoCloseable {
 
     /** Bytes that {@link #product} needs as a buffer of its own for each thread. */
     public long packBytes(Tensor weight) {
-        long columns = Math.max(weight.columns(), 256);
-        return HEADER
-                + columns / Activations.VALUES * format(weight.type()).packing.panelBytes(set);
+        Format format = format(weight.type());
+        long columns = chunkColumns(format, Math.max(weight.columns(), Unpacker.blockColumns(weight.type())));
+        return HEADER + columns / Activations.VALUES * format.packing.panelBytes(set);
     }
 
     private Format format(DataType type) {
@@ -198,15 +200,35 @@ public final class X86Products implements AutoCloseable {
             MemorySegment packBuffer) {
         check(w, fromRow, toRow, activations, tokens, out, outStride, packBuffer);
         Format format = format(w.type());
-        long tokenBytes = format.packing.activations().bytes(w.columns());
-        int tile = format.packing.maxTokens(set);
-        // The records of a block of tokens are read once for every group of rows: half the cache is for them.
-        int block = (int) Math.max(3, cacheBytes / 2 / tokenBytes / tile) * tile;
+        Activations form = format.packing.activations();
+        long x = activations.address();
+        if (tokens <= format.packing.maxTokens(set)) {
+            rows(new Product(w, format, 0, w.columns(), x, tokens, out, 0, outStride, packBuffer), fromRow, toRow);
+            return;
+        }
+        // Panels of a chunk stay in the first-level cache for a block of tokens, and the records of a chunk of a block
+        // in
+        // half the second-level cache for all rows.
+        long chunk = chunkColumns(format, w.columns());
+        int block = (int) Math.max(4 * MAX_TOKENS, cacheBytes / 2 / form.offset(chunk));
         for (int first = 0; first < tokens; first += block) {
             int count = Math.min(block, tokens - first);
-            long x = activations.address() + first * tokenBytes;
-            rows(new Product(w, format, x, count, out, first * outStride, outStride, packBuffer), fromRow, toRow);
+            long start = first * outStride;
+            for (long column = 0; column < w.columns(); column += chunk) {
+                long columns = Math.min(chunk, w.columns() - column);
+                long records = x + first * form.bytes(w.columns()) + form.offset(column);
+                Product part =
+                        new Product(w, format, column, columns, records, count, out, start, outStride, packBuffer);
+                rows(part, fromRow, toRow);
+            }
         }
+    }
+
+    /** Columns that are packed at once: whole blocks. */
+    private long chunkColumns(Format format, long columns) {
+        int block = Unpacker.blockColumns(format.type);
+        int blockBytes = format.packing.panelBytes(set) * (block / Activations.VALUES);
+        return Math.min(columns, (long) Math.max(1, PANEL_BYTES / blockBytes) * block);
     }
 
     private void check(
@@ -248,79 +270,67 @@ public final class X86Products implements AutoCloseable {
         }
         for (int row = from; row < to; row += group) {
             int end = Math.min(row + group, to);
-            // The last group overlaps the one before it, if the range is long enough, or rows that are not wanted.
+            // The last group overlaps the one before it or rows that are not wanted. The former are computed again,
+            // unless
+            // they would be added again to what other columns gave.
             int start = Math.max(0, end - group);
-            group(product, start, w.rowBytes(), start >= from ? start : row, end);
+            boolean again = start >= from && product.columns == w.columns();
+            group(product, start, w.rowBytes(), again ? start : row, end);
         }
     }
 
     /** The group of rows from {@code start}, {@code stride} bytes apart; those from {@code wanted} to {@code end} are written. */
     private void group(Product p, int start, long stride, int wanted, int end) {
         Packing packing = p.format.packing;
-        long weights = p.w.segment().address() + start * p.w.rowBytes();
-        long ahead = weights + set.rows() * p.w.rowBytes();
+        long rowBytes = p.w.rowBytes();
+        long weights = p.w.segment().address() + start * rowBytes + p.format.type.bytes(p.column);
+        long ahead = weights + set.rows() * rowBytes;
         long panels = p.buffer.address() + HEADER;
-        long blocks = p.w.columns() / Unpacker.blockColumns(p.format.type);
-        boolean whole = end - wanted == set.rows();
-        long target = whole ? p.out.address() + 4 * (p.outStart + start) : p.buffer.address();
-        long targetStride = whole ? 4 * p.outStride : set.vectorBytes();
-        if (p.tokens <= packing.maxTokens(set)) {
-            long tokenBytes = packing.activations().bytes(p.w.columns());
-            MemorySegment kernel = kernel(p.format, p.tokens);
-            MachineCode.call(kernel, weights, stride, panels, blocks, p.x, tokenBytes, target, targetStride, ahead);
-            if (!whole) {
-                copyRows(p, p.outStart, p.tokens, start, wanted, end);
-            }
-            return;
-        }
-        MachineCode.call(kernel(p.format, PACK), weights, stride, panels, blocks, 0, 0, 0, 0, ahead);
-        int tiles = Math.ceilDiv(p.tokens, packing.maxTokens(set));
-        if (whole) {
-            // Panels of this many columns stay in the first-level cache for all tokens.
-            long chunk = Math.max(Activations.VALUES, PANEL_BYTES / packing.panelBytes(set) * Activations.VALUES);
-            for (long column = 0; column < p.w.columns(); column += chunk) {
-                long columns = Math.min(chunk, p.w.columns() - column);
-                for (int i = 0; i < tiles; i++) {
-                    tile(p, i, tiles, column, columns, target, targetStride);
-                }
-            }
-        } else {
-            for (int i = 0; i < tiles; i++) {
-                int first = first(p, i, tiles);
-                tile(p, i, tiles, 0, p.w.columns(), target - first * targetStride, targetStride);
-                int count = first(p, i + 1, tiles) - first;
-                copyRows(p, p.outStart + first * p.outStride, count, start, wanted, end);
-            }
-        }
-    }
-
-    /** The first token of tile {@code i} of {@code tiles}. */
-    private static int first(Product p, int i, int tiles) {
-        return (int) ((long) p.tokens * i / tiles);
-    }
-
-    /** The products of a range of columns of the packed rows with the tokens of tile {@code i}. */
-    private void tile(Product p, int i, int tiles, long column, long columns, long target, long targetStride) {
-        Packing packing = p.format.packing;
-        int first = first(p, i, tiles);
-        int count = first(p, i + 1, tiles) - first;
+        long blocks = p.columns / Unpacker.blockColumns(p.format.type);
+        long records = p.columns / Activations.VALUES;
         long tokenBytes = packing.activations().bytes(p.w.columns());
-        long x = p.x + first * tokenBytes + packing.activations().offset(column);
-        long panel = p.buffer.address() + HEADER + column / Activations.VALUES * packing.panelBytes(set);
-        long out = target + first * targetStride;
-        long start = column == 0 ? zeros.address() : out;
-        long startStride = column == 0 ? 0 : targetStride;
-        MemorySegment kernel = kernel(p.format, TILE + count);
-        long units = columns / Activations.VALUES;
-        MachineCode.call(kernel, 0, startStride, panel, units, x, tokenBytes, out, targetStride, start);
+        boolean whole = end - wanted == set.rows();
+        boolean direct = p.tokens <= packing.maxTokens(set);
+        int tiles = Math.ceilDiv(p.tokens, packing.maxTokens(set));
+        if (!direct) {
+            MachineCode.call(kernel(p.format, PACK), weights, stride, panels, blocks, 0, 0, 0, 0, ahead);
+        }
+        for (int i = 0; i < tiles; i++) {
+            int first = (int) ((long) p.tokens * i / tiles);
+            int count = (int) ((long) p.tokens * (i + 1) / tiles) - first;
+            long index = p.outStart + first * p.outStride;
+            long target = whole ? p.out.address() + 4 * (index + start) : p.buffer.address();
+            long targetStride = whole ? 4 * p.outStride : set.vectorBytes();
+            long x = p.x + first * tokenBytes;
+            if (direct) {
+                MemorySegment kernel = kernel(p.format, count);
+                MachineCode.call(kernel, weights, stride, panels, blocks, x, tokenBytes, target, targetStride, ahead);
+            } else {
+                if (!whole && p.column > 0) {
+                    copyRows(p, index, count, start, wanted, end, false);
+                }
+                MemorySegment kernel = kernel(p.format, TILE + count);
+                long from = p.column > 0 ? target : zeros.address();
+                long fromStride = p.column > 0 ? targetStride : 0;
+                MachineCode.call(kernel, 0, fromStride, panels, records, x, tokenBytes, target, targetStride, from);
+            }
+            if (!whole) {
+                copyRows(p, index, count, start, wanted, end, true);
+            }
+        }
     }
 
-    /** Copies the wanted rows of a group from the buffer to their places. */
-    private void copyRows(Product p, long outStart, int tokens, int start, int wanted, int end) {
+    /** Copies the wanted rows of a group from the buffer to the output, or back. */
+    private void copyRows(Product p, long index, int tokens, int start, int wanted, int end, boolean toOutput) {
         for (int t = 0; t < tokens; t++) {
-            long source = (long) t * set.vectorBytes() + 4L * (wanted - start);
-            long index = outStart + t * p.outStride + wanted;
-            MemorySegment.copy(p.buffer, source, p.out, 4 * index, 4L * (end - wanted));
+            long inBuffer = (long) t * set.vectorBytes() + 4L * (wanted - start);
+            long inOutput = 4 * (index + t * p.outStride + wanted);
+            long bytes = 4L * (end - wanted);
+            if (toOutput) {
+                MemorySegment.copy(p.buffer, inBuffer, p.out, inOutput, bytes);
+            } else {
+                MemorySegment.copy(p.out, inOutput, p.buffer, inBuffer, bytes);
+            }
         }
     }
 

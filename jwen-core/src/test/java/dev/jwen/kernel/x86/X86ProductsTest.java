@@ -93,6 +93,17 @@ class X86ProductsTest {
 
     @ParameterizedTest
     @EnumSource(InstructionSet.class)
+    void columnsThatArePackedInSeveralPiecesGiveThePlainProduct(InstructionSet set) {
+        try (X86Products products = open(set)) {
+            for (DataType type : FORMATS) {
+                compare(products, type, 17, 2560 / Unpacker.blockColumns(type), 18, Content.RANDOM);
+                compare(products, type, 3, 2560 / Unpacker.blockColumns(type), 18, Content.RANDOM);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(InstructionSet.class)
     void extremeWeightsAndActivationsGiveThePlainProduct(InstructionSet set) {
         try (X86Products products = open(set)) {
             for (DataType type : FORMATS) {
@@ -321,6 +332,7 @@ class X86ProductsTest {
         X86ProductsTest test = new X86ProductsTest();
         for (InstructionSet set : InstructionSet.values()) {
             test.everyNumberOfTokensGivesThePlainProduct(set);
+            test.columnsThatArePackedInSeveralPiecesGiveThePlainProduct(set);
         }
     }
 }
