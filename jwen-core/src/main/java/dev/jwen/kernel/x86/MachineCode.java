@@ -50,7 +50,7 @@ final class MachineCode {
     }
 
     /**
-     * Copies {@code code} into executable memory, which is freed when {@code arena} closes.
+     * Copies {@code code} into executable memory, which is freed when {@code arena} closes; no call may follow then.
      *
      * @throws UnsupportedOperationException if the system does not give executable memory
      */
@@ -66,7 +66,9 @@ final class MachineCode {
             if ((int) PROTECT.invokeExact(mapping, (long) code.length, READ | EXECUTE) != 0) {
                 throw refused(code.length);
             }
-            return memory;
+            // An address without the arena: a call would otherwise count itself in and out of it, at a cost to all
+            // threads.
+            return MemorySegment.ofAddress(memory.address());
         } catch (RuntimeException | Error e) {
             throw e;
         } catch (Throwable e) {

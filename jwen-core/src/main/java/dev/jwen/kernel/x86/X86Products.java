@@ -166,6 +166,7 @@ public final class X86Products implements AutoCloseable {
      * @param records rows of {@code form.bytes(columns)} bytes; 64-byte alignment is fastest
      */
     public void quantise(Activations form, MemorySegment x, int rows, long columns, MemorySegment records) {
+        requireOpen();
         require(x, 4L * rows * columns, "x");
         require(records, rows * form.bytes(columns), "records");
         if (columns % Activations.VALUES != 0) {
@@ -240,6 +241,7 @@ public final class X86Products implements AutoCloseable {
             MemorySegment out,
             long outStride,
             MemorySegment packBuffer) {
+        requireOpen();
         if (!supports(w)) {
             throw new UnsupportedOperationException(
                     "the x86 kernels cannot multiply %s with %d columns".formatted(w.type(), w.columns()));
@@ -249,6 +251,12 @@ public final class X86Products implements AutoCloseable {
         require(activations, tokens * activationBytes(w.type(), w.columns()), "activations");
         require(out, tokens == 0 ? 0 : 4 * ((tokens - 1) * outStride + toRow), "out");
         require(packBuffer, packBytes(w), "packBuffer");
+    }
+
+    private void requireOpen() {
+        if (!arena.scope().isAlive()) {
+            throw new IllegalStateException("the kernels were used after they were closed");
+        }
     }
 
     private static void require(MemorySegment memory, long bytes, String name) {
@@ -352,7 +360,7 @@ public final class X86Products implements AutoCloseable {
         return kernel;
     }
 
-    /** Frees the code; no call may be running or follow. */
+    /** Frees the code. No call may be running. */
     @Override
     public void close() {
         arena.close();

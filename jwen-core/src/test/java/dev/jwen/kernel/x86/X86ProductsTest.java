@@ -249,6 +249,17 @@ class X86ProductsTest {
         }
     }
 
+    @Test
+    void useAfterCloseIsRefused() {
+        try (Arena arena = Arena.ofConfined()) {
+            X86Products products = open(InstructionSet.AVX2);
+            products.close();
+            MemorySegment memory = arena.allocate(128, 64);
+            assertThatThrownBy(() -> products.quantise(Activations.INT8, memory, 1, 32, memory))
+                    .isInstanceOf(IllegalStateException.class);
+        }
+    }
+
     private static void compare(
             X86Products products, DataType type, int rows, int blocks, int tokens, Content content) {
         SplittableRandom random = new SplittableRandom(SEED + tokens);
