@@ -4,10 +4,8 @@ import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.KernelsProvider;
 import java.util.Optional;
 
-/** Offers {@link VectorKernels} where the JVM was started with the module of the Vector API. */
+/** Offers {@link VectorKernels} where the JVM has the module of the Vector API. */
 public final class VectorProvider implements KernelsProvider {
-    private static final String MODULE = "jdk.incubator.vector";
-
     @Override
     public String name() {
         return "vector";
@@ -20,9 +18,7 @@ public final class VectorProvider implements KernelsProvider {
 
     @Override
     public Optional<String> unavailable() {
-        return ModuleLayer.boot().findModule(MODULE).isPresent()
-                ? Optional.empty()
-                : Optional.of("the module " + MODULE + " is missing; start Java with --add-modules " + MODULE);
+        return VectorModule.load();
     }
 
     @Override
