@@ -108,8 +108,9 @@ class PlainKernelsTest {
         Tensor b = Tensor.f32(tokens, n);
         for (int i = 0; i < tokens * n; i++) {
             double beta = array(golden, prefix + "beta").floats()[i];
-            a.set(0, i, (float) Math.log(Math.expm1(-array(golden, prefix + "g").floats()[i])));
-            b.set(0, i, (float) Math.log(beta / (1 - beta)));
+            a.set(i / n, i % n, (float)
+                    Math.log(Math.expm1(-array(golden, prefix + "g").floats()[i])));
+            b.set(i / n, i % n, (float) Math.log(beta / (1 - beta)));
         }
         Tensor rate = Tensor.f32(n);
         for (int i = 0; i < n; i++) {

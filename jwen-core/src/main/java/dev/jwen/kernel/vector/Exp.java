@@ -13,12 +13,14 @@ import jdk.incubator.vector.FloatVector;
  * x = n·ln 2 + r with |r| ≤ ln 2 / 2, a polynomial for eʳ, and n added to the exponent. Error: below 1.5 ulp.
  */
 final class Exp {
-    private static final float LOG2E = 1.44269504f;
+    // Constants of the kind 1 / ln 2 are written in hexadecimal, as the float that is meant.
+
+    private static final float LOG2E = 0x1.715476p0f;
 
     /** ln 2 in two parts; the first has few bits, so that n times it is exact. */
-    private static final float LN2_HIGH = 0.693359375f;
+    private static final float LN2_HIGH = 0x1.63p-1f;
 
-    private static final float LN2_LOW = -2.12194440e-4f;
+    private static final float LN2_LOW = -0x1.bd0106p-13f;
 
     /** Adding it leaves the nearest integer in the low bits of the mantissa. */
     private static final float ROUND = 0x1.8p23f;
@@ -37,11 +39,11 @@ final class Exp {
         FloatVector n = shifted.sub(ROUND);
         FloatVector r = n.fma(FloatVector.broadcast(F, -LN2_HIGH), bounded);
         r = n.fma(FloatVector.broadcast(F, -LN2_LOW), r);
-        FloatVector p = r.fma(FloatVector.broadcast(F, 1.9875691500e-4f), FloatVector.broadcast(F, 1.3981999507e-3f));
-        p = p.fma(r, FloatVector.broadcast(F, 8.3334519073e-3f));
-        p = p.fma(r, FloatVector.broadcast(F, 4.1665795894e-2f));
-        p = p.fma(r, FloatVector.broadcast(F, 1.6666665459e-1f));
-        p = p.fma(r, FloatVector.broadcast(F, 5.0000001201e-1f));
+        FloatVector p = r.fma(FloatVector.broadcast(F, 0x1.a0d2cep-13f), FloatVector.broadcast(F, 0x1.6e879cp-10f));
+        p = p.fma(r, FloatVector.broadcast(F, 0x1.11121p-7f));
+        p = p.fma(r, FloatVector.broadcast(F, 0x1.555382p-5f));
+        p = p.fma(r, FloatVector.broadcast(F, 0x1.555554p-3f));
+        p = p.fma(r, FloatVector.broadcast(F, 0x1.0p-1f));
         p = p.fma(r.mul(r), r).add(1f);
         FloatVector scaled = p.reinterpretAsInts()
                 .add(shifted.reinterpretAsInts().lanewise(LSHL, 23))

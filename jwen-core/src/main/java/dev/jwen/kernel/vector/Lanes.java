@@ -25,7 +25,7 @@ final class Lanes {
     static final int L = F.length();
 
     /** Bytes in a vector of floats. */
-    static final int BYTES = L * Float.BYTES;
+    static final long BYTES = (long) L * Float.BYTES;
 
     /** Half as wide as {@link #F}: as many shorts as there are floats. */
     static final VectorSpecies<Short> H = VectorSpecies.of(short.class, VectorShape.forBitSize(L * Short.SIZE));

@@ -248,8 +248,8 @@ final class Unpack {
         int a = RAM.get(INT, block + 4);
         int b = RAM.get(INT, block + 8);
         int c = RAM.get(INT, block + 12);
-        long scales = (a & 0x3f3f3f3fL) | (long) (c & 0x0f0f0f0f | a >>> 2 & 0x30303030) << 32;
-        long minima = (b & 0x3f3f3f3fL) | (long) (c >>> 4 & 0x0f0f0f0f | b >>> 2 & 0x30303030) << 32;
+        long scales = (a & 0x3f3f3f3fL) | (long) ((c & 0x0f0f0f0f) | (a >>> 2 & 0x30303030)) << 32;
+        long minima = (b & 0x3f3f3f3fL) | (long) ((c >>> 4 & 0x0f0f0f0f) | (b >>> 2 & 0x30303030)) << 32;
         ByteVector both = LongVector.broadcast(LongVector.SPECIES_128, scales)
                 .withLane(1, minima)
                 .reinterpretAsBytes();
@@ -267,12 +267,12 @@ final class Unpack {
             scales(from, to + 4L * i + SPARE);
             long factors = to + 4L * i + SPARE;
             for (int p = 0; p < 4; p++) {
-                FloatVector scale0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8 * p));
-                FloatVector scale1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8 * p + 4));
-                FloatVector min0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8 * p + 32));
-                FloatVector min1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8 * p + 36));
+                FloatVector scale0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p));
+                FloatVector scale1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p + 4));
+                FloatVector min0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p + 32));
+                FloatVector min1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p + 36));
                 for (int l = 0; l < 32; l += L) {
-                    IntVector q = (IntVector) ByteVector.fromMemorySegment(B, RAM, from + 16 + 32 * p + l, LE)
+                    IntVector q = (IntVector) ByteVector.fromMemorySegment(B, RAM, from + 16 + 32L * p + l, LE)
                             .convertShape(ZERO_EXTEND_B2I, I, 0);
                     FloatVector low = (FloatVector) q.and(15).castShape(F, 0);
                     FloatVector high = (FloatVector) q.lanewise(LSHR, 4).castShape(F, 0);
@@ -288,15 +288,15 @@ final class Unpack {
             scales(from, to + 4L * i + SPARE);
             long factors = to + 4L * i + SPARE;
             for (int p = 0; p < 4; p++) {
-                FloatVector scale0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8 * p));
-                FloatVector scale1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8 * p + 4));
-                FloatVector min0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8 * p + 32));
-                FloatVector min1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8 * p + 36));
+                FloatVector scale0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p));
+                FloatVector scale1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p + 4));
+                FloatVector min0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p + 32));
+                FloatVector min1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 8L * p + 36));
                 for (int l = 0; l < 32; l += L) {
                     IntVector fifth = (IntVector) ByteVector.fromMemorySegment(B, RAM, from + 16 + l, LE)
                             .convertShape(ZERO_EXTEND_B2I, I, 0);
                     fifth = fifth.lanewise(LSHR, 2 * p);
-                    IntVector q = (IntVector) ByteVector.fromMemorySegment(B, RAM, from + 48 + 32 * p + l, LE)
+                    IntVector q = (IntVector) ByteVector.fromMemorySegment(B, RAM, from + 48 + 32L * p + l, LE)
                             .convertShape(ZERO_EXTEND_B2I, I, 0);
                     FloatVector low = (FloatVector)
                             q.and(15).or(fifth.and(1).lanewise(LSHL, 4)).castShape(F, 0);
@@ -321,10 +321,10 @@ final class Unpack {
             }
             for (int n = 0; n < 2; n++) {
                 // Each half of 128 has 64 bytes of low nibbles, 32 of high bits and 8 scales.
-                long low = from + 64 * n;
-                long high = from + 128 + 32 * n;
+                long low = from + 64L * n;
+                long high = from + 128 + 32L * n;
                 for (int l = 0; l < 32; l += L) {
-                    long scale = factors + 32 * n + 4 * (l >>> 4);
+                    long scale = factors + 32L * n + 4L * (l >>> 4);
                     long out = to + 4L * (i + 128 * n + l);
                     FloatVector d0 = FloatVector.broadcast(F, RAM.get(FLOAT, scale));
                     FloatVector d1 = FloatVector.broadcast(F, RAM.get(FLOAT, scale + 8));

@@ -269,7 +269,7 @@ public final class VectorAttention {
         long sums = buffer.address(4L * Tiles.ROWS * BYTES);
         for (int p = 0; p < positions; p += Tiles.ROWS) {
             for (int r = 0; r < rows; r += Tiles.ROWS) {
-                clear(sums, (long) 4 * Tiles.ROWS * L);
+                clear(sums, 4L * Tiles.ROWS * L);
                 long row = 4L * width;
                 Tiles.dot4x4(keys + p * row, row, queries + r * row, row, width, sums, 4L * BYTES);
                 for (int i = 0; i < Tiles.ROWS; i++) {
@@ -432,7 +432,7 @@ public final class VectorAttention {
             for (int head = 0; head < shape.heads(); head++) {
                 int tile = t / tileTokens(span, shape) * shape.keyHeads() + head / group;
                 int row = t % tileTokens(span, shape) * group + head % group;
-                long first = partial + tile * pieces * partialBytes + row * rowBytes;
+                long first = partial + (long) tile * pieces * partialBytes + row * rowBytes;
                 float max = NO_SCORE;
                 for (int p = 0; p < pieces; p++) {
                     max = Math.max(max, RAM.get(FLOAT, first + p * partialBytes));

@@ -50,7 +50,7 @@ public final class VectorMatmul {
     private static final int HALF_STRIP = 128;
 
     /** Bytes of the partial sums of one token. */
-    private static final int SUMS_ROW = DOT_ROWS * BYTES;
+    private static final long SUMS_ROW = DOT_ROWS * BYTES;
 
     /** Tokens that are transposed together; more take several passes over the weights. */
     private static final int MAX_TOKENS = 1024;

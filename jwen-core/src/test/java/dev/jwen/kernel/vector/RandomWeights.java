@@ -21,6 +21,19 @@ final class RandomWeights {
         byte[] bytes = new byte[Math.toIntExact(memory.byteSize())];
         random.nextBytes(bytes);
         MemorySegment.copy(bytes, 0, memory, ValueLayout.JAVA_BYTE, 0, bytes.length);
+        return withScales(tensor, random);
+    }
+
+    /** All bytes the same, but for the scales. */
+    static Tensor filled(DataType type, int rows, int columns, byte fill, RandomGenerator random) {
+        Tensor tensor = Tensor.allocate(Arena.ofAuto(), type, rows, columns);
+        tensor.segment().fill(fill);
+        return withScales(tensor, random);
+    }
+
+    private static Tensor withScales(Tensor tensor, RandomGenerator random) {
+        DataType type = tensor.type();
+        MemorySegment memory = tensor.segment();
         for (long at = 0; at < memory.byteSize(); at += type.blockBytes()) {
             setScales(type, memory, at, random);
         }
