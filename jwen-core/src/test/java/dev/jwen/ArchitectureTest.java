@@ -41,8 +41,7 @@ class ArchitectureTest {
     /** API → the rooms that own it. */
     private static final Map<String, Set<String>> OWNERS = Map.ofEntries(
             Map.entry("jdk.incubator.vector..", Set.of("kernel.vector")),
-            Map.entry(
-                    "java.lang.foreign..", Set.of("tensor", "checkpoint", "kernel", "kernel.vector", "kernel.x86")),
+            Map.entry("java.lang.foreign..", Set.of("tensor", "checkpoint", "kernel", "kernel.vector", "kernel.x86")),
             Map.entry("java.net..", Set.of()),
             Map.entry("java.awt..", Set.of()),
             Map.entry("javax.imageio..", Set.of()),

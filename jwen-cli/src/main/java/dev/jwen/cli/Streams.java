@@ -27,6 +27,7 @@ final class Streams {
         return isTerminal('2');
     }
 
+    @SuppressWarnings("SystemConsoleNull") // whether it can be null differs between releases of the JDK
     private static boolean isTerminal(char stream) {
         String terminals = System.getProperty(TERMINALS);
         if (terminals != null) {

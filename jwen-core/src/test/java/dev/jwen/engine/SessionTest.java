@@ -45,9 +45,10 @@ class SessionTest {
         Map<String, Golden.Array> arrays =
                 Golden.arrays(Golden.shared("golden/" + model + "/cases/greedy-40.safetensors"));
         int[] reference = arrays.get("output_ids").ints();
-        try (Engine opened = Engine.open(
-                Golden.shared("golden/" + model + "/checkpoint"), new Engine.Options(null, 2, true, 0))) {
-            // The reference goes on after an end token, and samples rows that pad the vocabulary; a session does neither.
+        try (Engine opened =
+                Engine.open(Golden.shared("golden/" + model + "/checkpoint"), new Engine.Options(null, 2, true, 0))) {
+            // The reference goes on after an end token, and samples rows that pad the vocabulary; a session does
+            // neither.
             int known = 0;
             while (known < reference.length
                     && !opened.stopIds().contains(reference[known])
@@ -59,8 +60,7 @@ class SessionTest {
                     SamplingOptions.GREEDY.toBuilder().maxTokens(known).build();
             Completion completion =
                     opened.newSession().generate(arrays.get("input_ids").ints(), options, Listener.NONE);
-            assertThat(completion.text())
-                    .isEqualTo(opened.tokenizer().decode(Arrays.copyOf(reference, known), true));
+            assertThat(completion.text()).isEqualTo(opened.tokenizer().decode(Arrays.copyOf(reference, known), true));
         }
     }
 
