@@ -70,6 +70,7 @@ public final class Tokenizer {
 
     /** A vocabulary is trained one rule per token, so far fewer rules in a text file mean that some are lost. */
     private static Tokenizer complete(Definition definition) {
+        Tokenizer tokenizer = new Tokenizer(definition);
         long built = definition.tokens().stream().filter(Objects::nonNull).count() - 256;
         int rules = definition.merges().size();
         if (rules < built * 9 / 10) {
@@ -77,7 +78,7 @@ public final class Tokenizer {
                     "%s: expected about %d merges for as many tokens of several bytes, found %d. The file may be cut short."
                             .formatted(definition.source(), built, rules));
         }
-        return new Tokenizer(definition);
+        return tokenizer;
     }
 
     private void add(String source, AddedTokens.Token token) {
