@@ -41,7 +41,8 @@ public final class Engine implements AutoCloseable {
      *
      * @param backend name of the kernels, or null for the fastest
      * @param threads that compute, or 0 for one on each processor
-     * @param exact true keeps keys and values in float32, false in bfloat16
+     * @param exact true keeps keys and values in float32 and, where no back end is named, chooses one that computes in
+     *     float32; false keeps them in bfloat16 and chooses the fastest
      * @param contextTokens longest sequence, or 0 for what the model was made for
      */
     public record Options(@Nullable String backend, int threads, boolean exact, int contextTokens) {
@@ -87,7 +88,7 @@ public final class Engine implements AutoCloseable {
         Checkpoint checkpoint = Checkpoint.open(model);
         Kernels kernels = null;
         try {
-            kernels = Backends.open(options.backend(), threads);
+            kernels = Backends.open(options.backend(), threads, options.exact());
             return new Engine(checkpoint, kernels, options);
         } catch (RuntimeException e) {
             if (kernels != null) {

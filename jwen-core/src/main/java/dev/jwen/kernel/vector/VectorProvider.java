@@ -1,11 +1,13 @@
 package dev.jwen.kernel.vector;
 
 import dev.jwen.kernel.Kernels;
-import dev.jwen.kernel.KernelsProvider;
+import dev.jwen.kernel.MatrixProducts;
+import dev.jwen.kernel.ProductsHost;
+import dev.jwen.kernel.WorkerPool;
 import java.util.Optional;
 
 /** Offers {@link VectorKernels} where the JVM has the module of the Vector API. */
-public final class VectorProvider implements KernelsProvider {
+public final class VectorProvider implements ProductsHost {
     @Override
     public String name() {
         return "vector";
@@ -24,5 +26,10 @@ public final class VectorProvider implements KernelsProvider {
     @Override
     public Kernels open(int threads) {
         return new VectorKernels(threads);
+    }
+
+    @Override
+    public Kernels open(WorkerPool pool, MatrixProducts products) {
+        return new VectorKernels(pool, products);
     }
 }

@@ -11,8 +11,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.Collections;
-import java.util.Locale;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Makes finished machine code callable, and calls it.
@@ -38,16 +36,6 @@ final class MachineCode {
             FunctionDescriptor.ofVoid(Collections.nCopies(9, JAVA_LONG).toArray(ValueLayout[]::new)));
 
     private MachineCode() {}
-
-    /** Why machine code cannot run on this system, in one sentence, or null if it can. */
-    static @Nullable String obstacle() {
-        String os = System.getProperty("os.name", "");
-        String processor = System.getProperty("os.arch", "").toLowerCase(Locale.ROOT);
-        if (!os.equals("Linux") || !(processor.equals("amd64") || processor.equals("x86_64"))) {
-            return "the x86 kernels run on Linux on x86-64, and this is %s on %s".formatted(os, processor);
-        }
-        return null;
-    }
 
     /**
      * Copies {@code code} into executable memory, which is freed when {@code arena} closes; no call may follow then.
@@ -88,8 +76,7 @@ final class MachineCode {
     }
 
     private static UnsupportedOperationException refused(int bytes) {
-        return new UnsupportedOperationException(
-                "The system refused %d bytes of executable memory; run with -Djwen.kernels=vector.".formatted(bytes));
+        return new UnsupportedOperationException("the system refused %d bytes of executable memory".formatted(bytes));
     }
 
     private static void unmap(MemorySegment memory) {

@@ -5,6 +5,7 @@ import dev.jwen.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReferenceArray;
@@ -75,7 +76,7 @@ public final class X86Products implements AutoCloseable {
     X86Products(@Nullable InstructionSet set) {
         String obstacle = obstacle();
         if (obstacle != null) {
-            throw new UnsupportedOperationException(obstacle);
+            throw new UnsupportedOperationException("the x86 kernels cannot run here: " + obstacle);
         }
         CpuFeatures cpu = CpuFeatures.detect();
         this.set = set == null ? Objects.requireNonNull(fastest(cpu)) : set;
@@ -96,11 +97,22 @@ public final class X86Products implements AutoCloseable {
 
     /** Why these kernels cannot run here, in one sentence, or null if they can. */
     public static @Nullable String obstacle() {
-        String obstacle = MachineCode.obstacle();
-        if (obstacle == null && fastest(CpuFeatures.detect()) == null) {
-            return "the x86 kernels need a processor with AVX2, FMA and F16C";
+        // Checked first: on other systems the class MachineCode cannot even be loaded.
+        String os = System.getProperty("os.name", "");
+        String processor = System.getProperty("os.arch", "").toLowerCase(Locale.ROOT);
+        if (!os.equals("Linux") || !(processor.equals("amd64") || processor.equals("x86_64"))) {
+            return "they run on Linux on x86-64, and this is %s on %s".formatted(os, processor);
         }
-        return obstacle;
+        try {
+            return fastest(CpuFeatures.detect()) == null ? "they need a processor with AVX2, FMA and F16C" : null;
+        } catch (UnsupportedOperationException e) {
+            return e.getMessage();
+        }
+    }
+
+    /** The instruction set that is the fastest on this processor, or null if there is none. */
+    static @Nullable InstructionSet fastest() {
+        return fastest(CpuFeatures.detect());
     }
 
     private static @Nullable InstructionSet fastest(CpuFeatures cpu) {
@@ -207,9 +219,8 @@ public final class X86Products implements AutoCloseable {
             rows(new Product(w, format, 0, w.columns(), x, tokens, out, 0, outStride, packBuffer), fromRow, toRow);
             return;
         }
-        // Panels of a chunk stay in the first-level cache for a block of tokens, and the records of a chunk of a block
-        // in
-        // half the second-level cache for all rows.
+        // Panels of a chunk stay in the first-level cache for a block of tokens, and the records of a chunk of a
+        // block in half the second-level cache for all rows.
         long chunk = chunkColumns(format, w.columns());
         int block = (int) Math.max(4 * MAX_TOKENS, cacheBytes / 2 / form.offset(chunk));
         for (int first = 0; first < tokens; first += block) {
@@ -279,8 +290,7 @@ public final class X86Products implements AutoCloseable {
         for (int row = from; row < to; row += group) {
             int end = Math.min(row + group, to);
             // The last group overlaps the one before it or rows that are not wanted. The former are computed again,
-            // unless
-            // they would be added again to what other columns gave.
+            // unless they would be added again to what other columns gave.
             int start = Math.max(0, end - group);
             boolean again = start >= from && product.columns == w.columns();
             group(product, start, w.rowBytes(), again ? start : row, end);

@@ -38,7 +38,7 @@ final class MatmulSpeed {
             weights[i] = RandomWeights.of(type, ROWS, COLUMNS, random);
         }
         try (WorkerPool pool = new WorkerPool(threads)) {
-            VectorMatmul matmul = new VectorMatmul(pool);
+            VectorMatmul matmul = new VectorMatmul(pool, null);
             StringBuilder line = new StringBuilder("%-5s %d thread(s):".formatted(type, threads));
             for (int tokens : new int[] {1, 2, 4, 8, 12, 16, 48, 512}) {
                 double best = best(matmul, weights, tokens);
