@@ -31,6 +31,7 @@ class ArchitectureTest {
             Map.entry("template", Set.of()),
             Map.entry("chat", Set.of("template")),
             Map.entry("kernel.vector", Set.of("kernel", "tensor")),
+            Map.entry("kernel.x86", Set.of("kernel", "tensor")),
             Map.entry("model", Set.of("kernel", "checkpoint", "tensor")),
             Map.entry("generate", Set.of("model", "kernel", "tokenizer", "tensor")),
             Map.entry(
@@ -40,7 +41,7 @@ class ArchitectureTest {
     /** API → the rooms that own it. */
     private static final Map<String, Set<String>> OWNERS = Map.ofEntries(
             Map.entry("jdk.incubator.vector..", Set.of("kernel.vector")),
-            Map.entry("java.lang.foreign..", Set.of("tensor", "checkpoint", "kernel", "kernel.vector")),
+            Map.entry("java.lang.foreign..", Set.of("tensor", "checkpoint", "kernel", "kernel.vector", "kernel.x86")),
             Map.entry("java.net..", Set.of()),
             Map.entry("java.awt..", Set.of()),
             Map.entry("javax.imageio..", Set.of()),
@@ -102,12 +103,18 @@ class ArchitectureTest {
     void nobodyPrintsOrReadsTheEnvironment() {
         assertThat(callersOf("java.lang.System", Set.of("getenv", "exit", "console")))
                 .isEmpty();
-        assertThat(callersOf("java.lang.System", Set.of("getProperty"))).isSubsetOf("kernel");
+        assertThat(callersOf("java.lang.System", Set.of("getProperty"))).isSubsetOf("kernel", "kernel.x86");
         List<String> printers = new ArrayList<>();
         CLASSES.forEach(type -> type.getFieldAccessesFromSelf().stream()
                 .filter(a -> a.getTargetOwner().getName().equals("java.lang.System"))
                 .forEach(a -> printers.add(type.getName())));
         assertThat(printers).isEmpty();
+    }
+
+    @Test
+    void foreignFunctionsAreCalledByMachineCodeAlone() {
+        assertThat(callersOf("java.lang.foreign.Linker", Set.of("nativeLinker", "downcallHandle")))
+                .containsOnly("kernel.x86");
     }
 
     @Test
@@ -126,10 +133,12 @@ class ArchitectureTest {
     }
 
     @Test
-    void exceptionsOfJwenAreUnchecked() {
+    void callersMeetNoCheckedException() {
         classes()
                 .that()
                 .areAssignableTo(Throwable.class)
+                .and()
+                .arePublic()
                 .should()
                 .beAssignableTo(RuntimeException.class)
                 .check(CLASSES);

@@ -33,17 +33,20 @@ final class Answer implements Consumer<Event>, AutoCloseable {
             return;
         }
         switch (event) {
-            case Event.Thinking(String text) -> think(view, text);
-            case Event.Text(String text) -> {
+            case Event.Thinking thinking -> think(view, thinking.text());
+            case Event.Text text -> {
                 unfold(view);
-                view.text(text);
+                view.text(text.text());
             }
-            case Event.ToolCallStart _, Event.ToolCallArguments _ -> {
+            case Event.ToolCallEnd end -> {
+                unfold(view);
+                view.toolCall(end.call().name(), end.call().argumentsJson());
+            }
+            case Event.ToolCallStart start -> {
                 // Shown whole, when it is whole.
             }
-            case Event.ToolCallEnd(int _, var call) -> {
-                unfold(view);
-                view.toolCall(call.name(), call.argumentsJson());
+            case Event.ToolCallArguments arguments -> {
+                // As above.
             }
         }
     }
@@ -63,13 +66,17 @@ final class Answer implements Consumer<Event>, AutoCloseable {
         }
     }
 
-    /** Shows what was held back. Closing again does nothing. */
-    @Override
-    public void close() {
+    /** Ends the answer: what was held back is shown. Ending again does nothing. */
+    void end() {
         if (view != null && !ended) {
             ended = true;
             unfold(view);
             view.end();
         }
+    }
+
+    @Override
+    public void close() {
+        end();
     }
 }

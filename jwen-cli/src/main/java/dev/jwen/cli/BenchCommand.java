@@ -44,7 +44,8 @@ final class BenchCommand implements Runnable {
     private static final int CHUNK = 512;
 
     @Spec
-    @Nullable CommandSpec spec;
+    @Nullable
+    CommandSpec spec;
 
     @Mixin
     ModelOptions options = new ModelOptions();
@@ -80,6 +81,7 @@ final class BenchCommand implements Runnable {
     boolean json;
 
     /** One test and the seconds each of its runs took. */
+    @SuppressWarnings("ArrayRecordComponent") // made and read here only, never compared
     private record Result(int prompt, int generated, int depth, Instant when, double[] seconds) {
         double tokensPerSecond(double second) {
             return (prompt + generated) / second;
@@ -101,8 +103,8 @@ final class BenchCommand implements Runnable {
         try (ModelOptions.Network opened = options.openNetwork()) {
             double loadMillis = (System.nanoTime() - start) / 1e6;
             PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
-            ParameterCount count = ParameterCount.of(
-                    opened.checkpoint(), opened.network().config());
+            ParameterCount count =
+                    ParameterCount.of(opened.checkpoint(), opened.network().config());
             if (!json) {
                 out.printf(
                         "%s, %s, %,d parameters, %d threads, kernels %s, opened in %.0f ms%n%n",
@@ -184,8 +186,8 @@ final class BenchCommand implements Runnable {
         int vocabulary = opened.network().config().vocabSize();
         SplittableRandom random = new SplittableRandom(count);
         for (int done = 0; done < count; ) {
-            int[] ids = random.ints(Math.min(CHUNK, count - done), 0, vocabulary)
-                    .toArray();
+            int[] ids =
+                    random.ints(Math.min(CHUNK, count - done), 0, vocabulary).toArray();
             done += ids.length;
             Batch batch = new Batch();
             batch.add(state, ids, done == count ? Batch.Logits.LAST : Batch.Logits.NONE);
@@ -245,7 +247,8 @@ final class BenchCommand implements Runnable {
     }
 
     private static double deviation(double[] samples, double mean) {
-        double squares = Arrays.stream(samples).map(s -> (s - mean) * (s - mean)).sum();
+        double squares =
+                Arrays.stream(samples).map(s -> (s - mean) * (s - mean)).sum();
         return samples.length < 2 ? 0 : Math.sqrt(squares / (samples.length - 1));
     }
 

@@ -33,7 +33,8 @@ import picocli.CommandLine.Spec;
         })
 final class ChatCommand implements Runnable {
     @Spec
-    @Nullable CommandSpec spec;
+    @Nullable
+    CommandSpec spec;
 
     @Mixin
     ModelOptions model = new ModelOptions();
@@ -42,7 +43,8 @@ final class ChatCommand implements Runnable {
     SamplingFlags sampling = new SamplingFlags();
 
     @Option(names = "--system", paramLabel = "TEXT", description = "Instructions that come before the conversation.")
-    @Nullable String system;
+    @Nullable
+    String system;
 
     @Option(
             names = "--think",
@@ -50,13 +52,15 @@ final class ChatCommand implements Runnable {
             defaultValue = Option.NULL_VALUE,
             fallbackValue = "true",
             description = "Let the model think first, or not; by default what it was made for.")
-    @Nullable Boolean think;
+    @Nullable
+    Boolean think;
 
     @Option(names = "--hide-thinking", description = "Fold the thinking to one line.")
     boolean hideThinking;
 
     @Option(names = "--load", paramLabel = "FILE", description = "Go on with a conversation that /save wrote.")
-    @Nullable Path load;
+    @Nullable
+    Path load;
 
     @Override
     public void run() {
@@ -92,7 +96,10 @@ final class ChatCommand implements Runnable {
 
     private static Screen screen(Terminal terminal) {
         return Streams.isOutputTerminal()
-                ? Screen.terminal(System.getenv(), terminal.getWidth(), terminal.getHeight())
+                ? Screen.terminal(
+                        System.getenv(),
+                        terminal.getSize().getColumns(),
+                        terminal.getSize().getRows())
                 : Screen.pipe();
     }
 }

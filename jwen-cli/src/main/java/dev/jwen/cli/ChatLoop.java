@@ -21,8 +21,7 @@ import org.jspecify.annotations.Nullable;
 
 /** The conversation behind {@code jwen chat}: messages and slash commands, without a terminal of its own. */
 final class ChatLoop {
-    static final String HELP =
-            """
+    static final String HELP = """
             /help                 this list
             /clear                forget the conversation (the instructions stay)
             /system TEXT          instructions for the model; without TEXT, show them
@@ -177,15 +176,16 @@ final class ChatLoop {
                             return cancelled;
                         }
                     });
-            answer.close();
+            answer.end();
             asked.add(reply.response().message());
             messages = asked;
             lastThinking = reply.response().reasoning();
             lastCompletion = reply.completion();
             switch (reply.completion().finishReason()) {
                 case CANCELLED -> err.println("(stopped)");
-                case LENGTH -> err.println("(the answer was cut after %,d tokens; start with -n N to allow more)"
-                        .formatted(reply.completion().tokens()));
+                case LENGTH ->
+                    err.println("(the answer was cut after %,d tokens; start with -n N to allow more)"
+                            .formatted(reply.completion().tokens()));
                 case CONTEXT_FULL ->
                     err.println("(the context of %,d tokens is full; /clear begins anew)"
                             .formatted(engine.contextTokens()));
@@ -256,7 +256,8 @@ final class ChatLoop {
 
     /** Goes on with a saved conversation. */
     void load(Path file) {
-        List<Message> loaded = new ArrayList<>(Conversation.fromJson(Input.file(file)).messages());
+        List<Message> loaded =
+                new ArrayList<>(Conversation.fromJson(Input.file(file)).messages());
         if (!loaded.isEmpty() && loaded.getFirst().role() == dev.jwen.chat.Role.SYSTEM) {
             system = loaded.removeFirst().text();
         }

@@ -25,21 +25,23 @@ import picocli.CommandLine.Spec;
         })
 final class CompareCommand implements Runnable {
     @Spec
-    @Nullable CommandSpec spec;
+    @Nullable
+    CommandSpec spec;
 
     @Parameters(index = "0", paramLabel = "OUT", description = "The file to judge.")
-    @Nullable Path found;
+    @Nullable
+    Path found;
 
     @Parameters(index = "1", paramLabel = "REF", description = "The file to judge it by.")
-    @Nullable Path reference;
+    @Nullable
+    Path reference;
 
     @Option(names = "--json", description = "Print JSON.")
     boolean json;
 
     @Override
     public void run() {
-        LogitComparison result =
-                LogitComparison.of(Objects.requireNonNull(found), Objects.requireNonNull(reference));
+        LogitComparison result = LogitComparison.of(Objects.requireNonNull(found), Objects.requireNonNull(reference));
         PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
         if (json) {
             Output.json(out, result);

@@ -42,12 +42,14 @@ final class Failures implements IExecutionExceptionHandler {
     /** The message of a failure whose cause is known, or a request to report it. */
     static String sentence(Exception failure) {
         String message = failure.getMessage() == null ? "" : failure.getMessage();
+        if (failure instanceof UncheckedIOException io && io.getCause() != null) {
+            return sentence(io.getCause());
+        }
         return switch (failure) {
-            case UncheckedIOException io when io.getCause() != null -> sentence(io.getCause());
             case NoSuchFileException missing -> "no such file or directory: " + missing.getFile();
             case AccessDeniedException denied -> "permission denied: " + denied.getFile();
             case FileAlreadyExistsException exists -> "there is already a file " + exists.getFile();
-            case FileSystemException file when file.getReason() != null -> file.getFile() + ": " + file.getReason();
+            case FileSystemException file -> file.getFile() + ": " + file.getReason();
             case IOException io -> message.isEmpty() ? io.toString() : message;
             default ->
                 isExpected(failure)
@@ -61,7 +63,9 @@ final class Failures implements IExecutionExceptionHandler {
     private static boolean isExpected(Exception failure) {
         return failure instanceof CommandException
                 || failure.getClass().getName().startsWith("dev.jwen.")
-                || ((failure instanceof IllegalArgumentException || failure instanceof UnsupportedOperationException)
+                || ((failure instanceof IllegalArgumentException
+                                || failure instanceof UnsupportedOperationException
+                                || failure instanceof ArithmeticException)
                         && failure.getMessage() != null
                         && failure.getStackTrace().length > 0
                         && failure.getStackTrace()[0].getClassName().startsWith("dev.jwen."));

@@ -34,16 +34,22 @@ import picocli.CommandLine.Spec;
         })
 final class InspectCommand implements Runnable {
     @Spec
-    @Nullable CommandSpec spec;
+    @Nullable
+    CommandSpec spec;
 
-    @Parameters(paramLabel = "MODEL", arity = "0..1", description = "A directory with safetensors files, or a GGUF file.")
-    @Nullable Path positional;
+    @Parameters(
+            paramLabel = "MODEL",
+            arity = "0..1",
+            description = "A directory with safetensors files, or a GGUF file.")
+    @Nullable
+    Path positional;
 
     @Option(
             names = {"-m", "--model"},
             paramLabel = "MODEL",
             description = "The same.")
-    @Nullable Path option;
+    @Nullable
+    Path option;
 
     @Option(
             names = {"-c", "--context"},
@@ -175,10 +181,7 @@ final class InspectCommand implements Runnable {
                                 config.isMoe() ? ", %,d of them active".formatted(count.activeTrunk()) : "",
                                 count.embedding()));
         if (count.vision() + count.mtp() > 0) {
-            row(
-                    out,
-                    "",
-                    "%,d vision, %,d MTP head, %,d in all".formatted(count.vision(), count.mtp(), count.total()));
+            row(out, "", "%,d vision, %,d MTP head, %,d in all".formatted(count.vision(), count.mtp(), count.total()));
         }
         types(checkpoint).forEach((type, bytes) -> row(out, "stored as " + type, Units.bytes(bytes)));
         row(

@@ -1,7 +1,6 @@
 package dev.jwen.cli;
 
 import dev.jwen.checkpoint.SafetensorsWriter;
-import dev.jwen.engine.Engine;
 import dev.jwen.model.Batch;
 import dev.jwen.model.State;
 import dev.jwen.tensor.Tensor;
@@ -42,7 +41,8 @@ final class LogitsCommand implements Runnable {
     private static final JsonMapper JSON = JsonMapper.builder().build();
 
     @Spec
-    @Nullable CommandSpec spec;
+    @Nullable
+    CommandSpec spec;
 
     @Mixin
     ModelOptions options = new ModelOptions();
@@ -54,14 +54,16 @@ final class LogitsCommand implements Runnable {
             names = "--ids-file",
             paramLabel = "FILE",
             description = "A JSON file with a list of token ids, or an object with such a list under \"input_ids\".")
-    @Nullable Path idsFile;
+    @Nullable
+    Path idsFile;
 
     @Option(
             names = {"-o", "--output"},
             paramLabel = "FILE",
             required = true,
             description = "The safetensors file to write.")
-    @Nullable Path output;
+    @Nullable
+    Path output;
 
     @Override
     public void run() {

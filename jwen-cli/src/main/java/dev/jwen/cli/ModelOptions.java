@@ -18,7 +18,8 @@ final class ModelOptions {
             names = {"-m", "--model"},
             paramLabel = "MODEL",
             description = "A directory with safetensors files, or a GGUF file (of a split one, any part).")
-    @Nullable Path model;
+    @Nullable
+    Path model;
 
     @Option(
             names = {"-t", "--threads"},
@@ -29,12 +30,17 @@ final class ModelOptions {
     @Option(
             names = "--kernels",
             paramLabel = "NAME",
-            description = "The back end that computes: vector or plain. By default the fastest that this machine runs.")
-    @Nullable String kernels;
+            description =
+                    "The back end that computes: x86, vector or plain. By default the fastest that this machine runs.")
+    @Nullable
+    String kernels;
 
     @Option(
             names = "--exact",
-            description = "Compute and remember in float32 throughout: slower, for comparing implementations.")
+            description = {
+                "Float32 activations and cache: slower, for comparing implementations. With --kernels x86, the cache",
+                "alone is float32."
+            })
     boolean exact;
 
     @Option(
@@ -70,9 +76,8 @@ final class ModelOptions {
         Checkpoint checkpoint = Checkpoint.open(path());
         Kernels opened = null;
         try {
-            opened = Backends.open(kernels, threads == 0 ? WorkerPool.defaultThreads() : threads());
-            return new Network(
-                    checkpoint, opened, Qwen35.of(checkpoint, opened), exact ? DataType.F32 : DataType.BF16);
+            opened = Backends.open(kernels, threads == 0 ? WorkerPool.defaultThreads() : threads(), exact);
+            return new Network(checkpoint, opened, Qwen35.of(checkpoint, opened), exact ? DataType.F32 : DataType.BF16);
         } catch (RuntimeException e) {
             if (opened != null) {
                 opened.close();

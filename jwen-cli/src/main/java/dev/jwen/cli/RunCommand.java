@@ -5,7 +5,6 @@ import dev.jwen.chat.Message;
 import dev.jwen.engine.ChatSession;
 import dev.jwen.engine.Completion;
 import dev.jwen.engine.Engine;
-import dev.jwen.engine.Listener;
 import dev.jwen.generate.SamplingOptions;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -40,7 +39,8 @@ import picocli.CommandLine.Spec;
         })
 final class RunCommand implements Runnable {
     @Spec
-    @Nullable CommandSpec spec;
+    @Nullable
+    CommandSpec spec;
 
     @Mixin
     ModelOptions model = new ModelOptions();
@@ -58,7 +58,8 @@ final class RunCommand implements Runnable {
     List<Path> files = List.of();
 
     @Option(names = "--system", paramLabel = "TEXT", description = "Instructions that come before the prompt.")
-    @Nullable String system;
+    @Nullable
+    String system;
 
     @Option(
             names = "--think",
@@ -66,7 +67,8 @@ final class RunCommand implements Runnable {
             defaultValue = Option.NULL_VALUE,
             fallbackValue = "true",
             description = "Let the model think first, or not; by default what it was made for.")
-    @Nullable Boolean think;
+    @Nullable
+    Boolean think;
 
     @Option(names = "--hide-thinking", description = "Do not show the thinking.")
     boolean hideThinking;
@@ -137,9 +139,8 @@ final class RunCommand implements Runnable {
         SamplingOptions options = sampling.over(engine.samplingDefaults(chat.thinks(think)));
         PrintWriter out = out();
         try (Answer answer = json ? Answer.silent() : Answer.on(Streams.output(), out, err(), hideThinking)) {
-            ChatSession.Reply reply =
-                    chat.reply(conversation, think, options, answer, untilTheReaderLeaves(out));
-            answer.close();
+            ChatSession.Reply reply = chat.reply(conversation, think, options, answer, untilTheReaderLeaves(out));
+            answer.end();
             if (json) {
                 Output.json(
                         out,
@@ -163,8 +164,7 @@ final class RunCommand implements Runnable {
         };
     }
 
-    private static Map<String, Object> facts(
-            Completion completion, String content, String reasoning, List<?> calls) {
+    private static Map<String, Object> facts(Completion completion, String content, String reasoning, List<?> calls) {
         Map<String, Object> facts = new LinkedHashMap<>();
         facts.put("content", content);
         facts.put("reasoning", reasoning);

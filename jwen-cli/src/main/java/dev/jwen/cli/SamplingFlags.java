@@ -13,37 +13,44 @@ final class SamplingFlags {
             names = {"--temperature", "--temp"},
             paramLabel = "X",
             description = "Randomness; 0 always takes the most likely token.")
-    @Nullable Double temperature;
+    @Nullable
+    Double temperature;
 
     @Option(names = "--top-k", paramLabel = "N", description = "Choose among the N most likely tokens; 0 for all.")
-    @Nullable Integer topK;
+    @Nullable
+    Integer topK;
 
     @Option(
             names = "--top-p",
             paramLabel = "P",
             description = "Choose among the fewest tokens that together have probability P.")
-    @Nullable Double topP;
+    @Nullable
+    Double topP;
 
     @Option(
             names = "--min-p",
             paramLabel = "P",
             description = "Leave out tokens less likely than P times the most likely.")
-    @Nullable Double minP;
+    @Nullable
+    Double minP;
 
     @Option(names = "--presence-penalty", paramLabel = "X", description = "Against words that were already said.")
-    @Nullable Double presencePenalty;
+    @Nullable
+    Double presencePenalty;
 
     @Option(
             names = "--frequency-penalty",
             paramLabel = "X",
             description = "Against words, the more often they were said.")
-    @Nullable Double frequencyPenalty;
+    @Nullable
+    Double frequencyPenalty;
 
     @Option(
             names = "--repetition-penalty",
             paramLabel = "X",
             description = "Against any repetition, also of the prompt; 1 for none.")
-    @Nullable Double repetitionPenalty;
+    @Nullable
+    Double repetitionPenalty;
 
     @Option(
             names = "--logit-bias",
@@ -52,7 +59,8 @@ final class SamplingFlags {
     Map<Integer, Double> logitBias = new LinkedHashMap<>();
 
     @Option(names = "--seed", paramLabel = "N", description = "Same seed, same answer.")
-    @Nullable Long seed;
+    @Nullable
+    Long seed;
 
     @Option(
             names = "--stop",
@@ -64,7 +72,8 @@ final class SamplingFlags {
             names = {"-n", "--max-tokens"},
             paramLabel = "N",
             description = "Longest answer, thinking included.")
-    @Nullable Integer maxTokens;
+    @Nullable
+    Integer maxTokens;
 
     /** {@code defaults} with what was given on the command line. */
     SamplingOptions over(SamplingOptions defaults) {

@@ -1,5 +1,7 @@
 package dev.jwen.cli;
 
+import java.io.Console;
+
 /**
  * Which of the standard streams are terminals, and how large the terminal is. The launcher script tests this, because
  * Java can only tell whether all of them are.
@@ -25,12 +27,14 @@ final class Streams {
         return isTerminal('2');
     }
 
+    @SuppressWarnings("SystemConsoleNull") // whether it can be null differs between releases of the JDK
     private static boolean isTerminal(char stream) {
         String terminals = System.getProperty(TERMINALS);
         if (terminals != null) {
             return terminals.indexOf(stream) >= 0;
         }
-        return System.console() != null && System.console().isTerminal();
+        Console console = System.console();
+        return console != null && console.isTerminal();
     }
 
     /** What standard output can show. */

@@ -31,14 +31,16 @@ import picocli.CommandLine.Spec;
         })
 final class TokenizeCommand implements Runnable {
     @Spec
-    @Nullable CommandSpec spec;
+    @Nullable
+    CommandSpec spec;
 
     @Option(
             names = {"-m", "--model"},
             paramLabel = "MODEL",
             required = true,
             description = "A directory with a tokenizer, or a GGUF file.")
-    @Nullable Path model;
+    @Nullable
+    Path model;
 
     @Parameters(paramLabel = "TEXT", arity = "0..*", description = "The text; without it, standard input is read.")
     List<String> text = List.of();

@@ -118,8 +118,7 @@ class CommandsTest {
         Path ids = Files.writeString(directory.resolve("ids.json"), "{\"input_ids\": [5, 6, 7, 8, 9]}");
         String plain = directory.resolve("plain.safetensors").toString();
         String vector = directory.resolve("vector.safetensors").toString();
-        Outcome one = jwen(
-                "logits", "-m", DENSE, "--exact", "--kernels", "plain", "--ids", "5,6,7,8,9", "-o", plain);
+        Outcome one = jwen("logits", "-m", DENSE, "--exact", "--kernels", "plain", "--ids", "5,6,7,8,9", "-o", plain);
         assertThat(one.exit).as(one.err).isZero();
         Outcome other = jwen(
                 "logits", "-m", DENSE, "--exact", "--kernels", "vector", "--ids-file", ids.toString(), "-o", vector);
@@ -129,9 +128,7 @@ class CommandsTest {
         assertThat(result.get("vocabulary").asInt()).isEqualTo(368);
         assertThat(result.get("maxDifference").asDouble()).isLessThan(5e-5);
         assertThat(result.get("argMaxAgreement").asDouble()).isEqualTo(1);
-        assertThat(jwen("compare", vector, plain).out)
-                .contains("same arg-max")
-                .contains("100.00 %");
+        assertThat(jwen("compare", vector, plain).out).contains("same arg-max").contains("100.00 %");
     }
 
     @Test

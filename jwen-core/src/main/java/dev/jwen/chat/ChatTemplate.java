@@ -133,23 +133,20 @@ public final class ChatTemplate {
     }
 
     private Map<String, @Nullable Object> variables(Conversation conversation, RenderOptions options, Marks marks) {
-        Map<String, @Nullable Object> variables = new LinkedHashMap<>(namedTokens);
-        variables.put(
-                "messages",
-                conversation.messages().stream().map(m -> message(m, marks)).toList());
-        if (!conversation.tools().isEmpty()) {
-            variables.put(
-                    "tools",
-                    conversation.tools().stream()
-                            .map(tool -> marked(tool.definition(), marks, false))
-                            .toList());
-        }
+        Map<String, @Nullable Object> variables = new LinkedHashMap<>();
         variables.put("add_generation_prompt", options.addGenerationPrompt());
         variables.put("add_vision_id", options.addVisionId());
         if (options.enableThinking() != null) {
             variables.put("enable_thinking", options.enableThinking());
         }
         options.variables().forEach((name, value) -> variables.put(name, marked(value, marks, false)));
+        variables.putAll(namedTokens);
+        List<Map<String, Object>> messages = new ArrayList<>();
+        conversation.messages().forEach(message -> messages.add(message(message, marks)));
+        variables.put("messages", messages);
+        List<@Nullable Object> tools = new ArrayList<>();
+        conversation.tools().forEach(tool -> tools.add(marked(tool.definition(), marks, false)));
+        variables.put("tools", tools.isEmpty() ? null : tools); // as Hugging Face does: null, not undefined
         return variables;
     }
 

@@ -22,7 +22,8 @@ import java.util.Map;
  *       from the user's own words.
  *   <li>If no user message is a query (the templates do not count one that is wholly a {@code <tool_response>}), or the
  *       first turn is a tool result, a user turn "Continue." is put before the first turn. There, and not at the end,
- *       it leaves the reasoning of the running tool loop in the prompt and stays where it is while the loop goes on.
+ *       it leaves the reasoning of the running tool loop in the prompt and stays where it is while the loop goes on;
+ *       so reminders made by the rule before do not count either.
  *   <li>The results that directly follow a turn with several calls are put in the order of the calls. Templates print
  *       no ids, so the order is all that tells the model which result is whose.
  * </ol>
@@ -31,8 +32,9 @@ import java.util.Map;
  * call and calls without a result, literal think tags in an answer. Part arrays and argument texts take their one form
  * in {@link Message} and {@link ToolCall}.
  *
- * <p>Once a history has a query, appending turns to it only appends to the normalised one, except for results that come
- * in another order than their calls.
+ * <p>Appending turns to a history only appends to the normalised one, so that what a cache holds stays true. The
+ * exceptions: further instructions before the first turn, the first query of a history that had none, and results that
+ * come in another order than their calls.
  */
 public final class History {
     private static final String CONTINUE = "Continue.";
@@ -67,7 +69,7 @@ public final class History {
                 rest.add(reminder(message));
             }
         }
-        if (rest.stream().noneMatch(History::isQuery) || rest.getFirst().role() == Role.TOOL) {
+        if (messages.stream().noneMatch(History::isQuery) || rest.getFirst().role() == Role.TOOL) {
             normal.add(Message.user(CONTINUE));
         }
         normal.addAll(resultsInOrderOfCalls(rest));
@@ -92,7 +94,7 @@ public final class History {
     }
 
     /** As the templates decide it: a user message that is not wholly a tool response. */
-    private static boolean isQuery(Message message) {
+    static boolean isQuery(Message message) {
         if (message.role() != Role.USER) {
             return false;
         }

@@ -10,7 +10,8 @@ import org.jspecify.annotations.Nullable;
  * @param addGenerationPrompt whether the prompt ends where the assistant's answer begins
  * @param enableThinking whether the answer begins with reasoning; null leaves it to the template
  * @param addVisionId whether pictures and videos are numbered in the text
- * @param variables more variables for the template, such as {@code preserve_thinking}; they win over the above
+ * @param variables more variables for the template, such as {@code preserve_thinking}; they win over the above,
+ *     but not over the messages, the tools and the names of tokens
  */
 public record RenderOptions(
         boolean addGenerationPrompt,

@@ -14,8 +14,12 @@ import org.jspecify.annotations.Nullable;
  * {@code embed_tokens.weight}, {@code norm.weight}, {@code lm_head.weight}, {@code layers.3.self_attn.q_proj.weight},
  * {@code layers.0.mlp.experts.gate_up_proj}, {@code mtp.fc.weight}, {@code visual.blocks.0.attn.qkv.weight}. GGUF
  * names are mapped to these; its separate expert stacks are {@code layers.N.mlp.experts.gate_proj},
- * {@code .up_proj} and {@code .down_proj} with shape (experts, rows, columns). Values are never changed while mapping;
+ * {@code .up_proj} and {@code .down_proj} with shape (experts, rows, columns). An MTP layer with an embedding or head
+ * of its own has {@code mtp.embed_tokens.weight} and {@code mtp.lm_head.weight}. Values are never changed while mapping;
  * {@link #conventions()} says how a container writes the few that differ.
+ *
+ * <p>Shapes are the same for every container: the convolution is (channels, taps), the gate of the shared expert
+ * (1, hidden size), norms and the decay are vectors. Scales kept beside a weight are its {@link Tensor#scale()}.
  */
 public interface Checkpoint extends AutoCloseable {
 

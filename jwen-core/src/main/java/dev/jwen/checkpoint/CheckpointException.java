@@ -32,6 +32,11 @@ public final class CheckpointException extends RuntimeException {
                 : new CheckpointException(message);
     }
 
+    /** An error in a file that only a good copy can mend. */
+    static CheckpointException damaged(Object where, String sentence, @Nullable Object... arguments) {
+        return in(where, sentence + ". The file is damaged or cut short; fetch it again.", arguments);
+    }
+
     /** A word from a file, short and without control characters. */
     static String clean(String word) {
         String head = word.length() <= MAX_WORD ? word : word.substring(0, MAX_WORD) + "…";

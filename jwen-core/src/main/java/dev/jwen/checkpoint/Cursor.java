@@ -31,9 +31,9 @@ final class Cursor {
     /** Steps over {@code count} bytes and returns where they begin. */
     long skip(long count) {
         if (count < 0 || count > segment.byteSize() - position) {
-            throw CheckpointException.in(
+            throw CheckpointException.damaged(
                     file.path(),
-                    "needs %s bytes at byte %d, but ends at byte %d. It is cut short or damaged: compare its size with the original and fetch it again.",
+                    "needs %s bytes at byte %d, but ends at byte %d",
                     Long.toUnsignedString(count),
                     position,
                     segment.byteSize());
@@ -76,9 +76,9 @@ final class Cursor {
         long begin = position;
         long length = i64();
         if (length < 0 || length > limit) {
-            throw CheckpointException.in(
+            throw CheckpointException.damaged(
                     file.path(),
-                    "a string at byte %d claims %s bytes, expected at most %d. The file is damaged; fetch it again.",
+                    "a string at byte %d claims %s bytes, expected at most %d",
                     begin,
                     Long.toUnsignedString(length),
                     limit);

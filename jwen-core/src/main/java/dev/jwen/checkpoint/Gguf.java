@@ -254,7 +254,7 @@ public final class Gguf implements AutoCloseable {
     }
 
     private CheckpointException bad(String what, @Nullable Object... arguments) {
-        return CheckpointException.in(path(), what + ". The file is cut short or damaged; fetch it again.", arguments);
+        return CheckpointException.damaged(path(), what, arguments);
     }
 
     /** Strings of known places, decoded when asked for. */

@@ -80,8 +80,9 @@ final class GgufCheckpoint {
     private List<Gguf> openParts(Path file) {
         Gguf opened = Gguf.open(file, arena);
         GgufMetadata metadata = new GgufMetadata(file, opened.metadata());
-        long count = metadata.count("split.count", 1);
-        if (count == 1) {
+        Long count = metadata.id("split.count");
+        // Tools that join parts leave a count of 0.
+        if (count == null || count <= 1) {
             return List.of(opened);
         }
         Shard shard = Shard.of(file);
@@ -163,8 +164,7 @@ final class GgufCheckpoint {
             Tensor scale = name.endsWith(WEIGHT) ? stored.get(stem(name, WEIGHT) + SCALE) : null;
             Tensor whole = scale == null ? squeezed : withScale(name, squeezed, scale);
             if (tensors.put(canonical, whole) != null) {
-                throw CheckpointException.in(
-                        path, "two tensors are both '%s'. The file is damaged; fetch it again.", canonical);
+                throw CheckpointException.damaged(path, "two tensors are both '%s'", canonical);
             }
         });
         return tensors;
@@ -182,11 +182,7 @@ final class GgufCheckpoint {
     /** One factor for the whole matrix, or one for each expert of a stack. */
     private Tensor withScale(String name, Tensor tensor, Tensor scale) {
         boolean perExpert = tensor.rank() == 3 && scale.size() == tensor.dim(0);
-        boolean readable = switch (scale.type()) {
-            case F32, F16, BF16 -> true;
-            default -> false;
-        };
-        if (!readable || tensor.size() == 0 || !(perExpert || scale.size() == 1)) {
+        if (!MappedCheckpoint.isFactor(scale) || tensor.size() == 0 || !(perExpert || scale.size() == 1)) {
             throw CheckpointException.in(
                     path,
                     "the scale of tensor '%s' (%s) is %s, expected one F32 value per matrix. Convert the model again.",
@@ -220,11 +216,8 @@ final class GgufCheckpoint {
                         .toList()
                 : Collections.nCopies(tokens.size(), 1);
         if (types.size() != tokens.size()) {
-            throw CheckpointException.in(
-                    metadata.path(),
-                    "has %d tokens but %d token types. The file is damaged; fetch it again.",
-                    tokens.size(),
-                    types.size());
+            throw CheckpointException.damaged(
+                    metadata.path(), "has %d tokens but %d token types", tokens.size(), types.size());
         }
         String pattern = metadata.string("tokenizer.ggml.pre");
         return new TokenizerSource.Embedded(

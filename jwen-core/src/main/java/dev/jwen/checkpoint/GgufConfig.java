@@ -60,11 +60,8 @@ final class GgufConfig {
     Map<String, Object> config(Map<String, Tensor> tensors) {
         long layers = layers();
         if (layers > tensors.size()) {
-            throw CheckpointException.in(
-                    metadata.path(),
-                    "claims %d layers but has %d tensors. The file is damaged; fetch it again.",
-                    layers,
-                    tensors.size());
+            throw CheckpointException.damaged(
+                    metadata.path(), "claims %d layers but has %d tensors", layers, tensors.size());
         }
         Map<String, Object> config = new LinkedHashMap<>();
         config.put("model_type", architecture.equals(MOE) ? "qwen3_5_moe_text" : "qwen3_5_text");

@@ -55,8 +55,7 @@ final class Json {
             }
             return object;
         } catch (JacksonException e) {
-            throw CheckpointException.in(
-                    where, "is not valid JSON: '%s'. The file is damaged; fetch it again.", e.getOriginalMessage(), e);
+            throw CheckpointException.damaged(where, "is not valid JSON: '%s'", e.getOriginalMessage(), e);
         }
     }
 
@@ -100,10 +99,7 @@ final class Json {
     }
 
     private CheckpointException bad(String what) {
-        return CheckpointException.in(
-                where,
-                "%s, at line %d. The file is damaged; fetch it again.",
-                what,
-                parser.currentLocation().getLineNr());
+        return CheckpointException.damaged(
+                where, "%s, at line %d", what, parser.currentLocation().getLineNr());
     }
 }

@@ -95,6 +95,14 @@ record MappedCheckpoint(
         }
     }
 
+    /** True if these values can be factors of a weight. */
+    static boolean isFactor(Tensor tensor) {
+        return switch (tensor.type()) {
+            case F32, F16, BF16 -> true;
+            default -> false;
+        };
+    }
+
     /** A tensor the network reads as a vector or matrix, freed of dimensions of one that containers add. */
     static Tensor squeeze(String name, Tensor tensor) {
         if (tensor.type().isQuantised() && !name.endsWith("shared_expert_gate.weight")) {

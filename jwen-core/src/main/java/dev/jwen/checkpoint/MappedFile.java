@@ -91,19 +91,16 @@ record MappedFile(Path path, MemorySegment segment) {
         for (long dim : shape) {
             // A dimension of zero must not hide an overflow of the others.
             if (dim < 0 || dim > MAX_VALUES / values) {
-                throw CheckpointException.in(
-                        path,
-                        "tensor '%s' has the impossible shape %s. The file is damaged.",
-                        name,
-                        Arrays.toString(shape));
+                throw CheckpointException.damaged(
+                        path, "tensor '%s' has the impossible shape %s", name, Arrays.toString(shape));
             }
             values *= Math.max(1, dim);
         }
         long columns = shape.length == 0 ? 1 : shape[shape.length - 1];
         if (columns % type.blockValues() != 0) {
-            throw CheckpointException.in(
+            throw CheckpointException.damaged(
                     path,
-                    "tensor '%s' has rows of %d values, expected a multiple of %d for type %s. The file is damaged.",
+                    "tensor '%s' has rows of %d values, expected a multiple of %d for type %s",
                     name,
                     columns,
                     type.blockValues(),
@@ -111,9 +108,9 @@ record MappedFile(Path path, MemorySegment segment) {
         }
         long bytes = Tensor.sizeBytes(type, shape);
         if (offset < 0 || offset > size() - bytes) {
-            throw CheckpointException.in(
+            throw CheckpointException.damaged(
                     path,
-                    "tensor '%s' (%s %s) needs %d bytes at byte %d, but the file ends at byte %d. It is cut short or damaged: compare its size with the original and fetch it again.",
+                    "tensor '%s' (%s %s) needs %d bytes at byte %d, but the file ends at byte %d",
                     name,
                     type,
                     Arrays.toString(shape),
@@ -134,9 +131,9 @@ record MappedFile(Path path, MemorySegment segment) {
             Extent before = sorted.get(i - 1);
             Extent after = sorted.get(i);
             if (before.offset() + before.size() > after.offset()) {
-                throw CheckpointException.in(
+                throw CheckpointException.damaged(
                         path,
-                        "tensors '%s' and '%s' overlap: bytes %d to %d, and from %d. The file is damaged; fetch it again.",
+                        "tensors '%s' and '%s' overlap: bytes %d to %d, and from %d",
                         before.name(),
                         after.name(),
                         before.offset(),
@@ -148,8 +145,7 @@ record MappedFile(Path path, MemorySegment segment) {
         for (Extent e : extents) {
             Tensor tensor = Tensor.of(e.type(), segment.asSlice(e.offset(), e.size()), e.shape());
             if (tensors.put(e.name(), tensor) != null) {
-                throw CheckpointException.in(
-                        path, "tensor '%s' is listed twice. The file is damaged; fetch it again.", e.name());
+                throw CheckpointException.damaged(path, "tensor '%s' is listed twice", e.name());
             }
         }
         return tensors;

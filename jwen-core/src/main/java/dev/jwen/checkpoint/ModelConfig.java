@@ -37,7 +37,7 @@ final class ModelConfig {
             return new LinkedHashMap<>(json);
         }
         if (!(text instanceof Map<?, ?> textConfig)) {
-            throw CheckpointException.in(file, "expected text_config to be an object. Fetch the file again.");
+            throw CheckpointException.damaged(file, "expected text_config to be an object");
         }
         Map<String, Object> config = new LinkedHashMap<>();
         textConfig.forEach((key, value) -> config.put((String) key, value));
@@ -102,9 +102,7 @@ final class ModelConfig {
                 && columns > 0) {
             return new long[] {rows, columns};
         }
-        throw CheckpointException.in(
-                path,
-                "config.json has weight_block_size '%s', expected two positive numbers. Fetch it again.",
-                size.toString());
+        throw CheckpointException.damaged(
+                path, "config.json has weight_block_size '%s', expected two positive numbers", size.toString());
     }
 }

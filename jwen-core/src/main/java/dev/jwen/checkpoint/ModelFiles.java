@@ -2,6 +2,7 @@ package dev.jwen.checkpoint;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -129,6 +130,8 @@ final class ModelFiles {
                     .toList();
         } catch (IOException e) {
             throw MappedFile.unreadable(directory, e);
+        } catch (UncheckedIOException e) {
+            throw MappedFile.unreadable(directory, new IOException(e.getMessage(), e));
         }
     }
 
@@ -151,7 +154,7 @@ final class ModelFiles {
                     .decode(ByteBuffer.wrap(bytes))
                     .toString();
         } catch (CharacterCodingException e) {
-            throw CheckpointException.in(file, "is not UTF-8 text. Fetch it again.", e);
+            throw CheckpointException.damaged(file, "is not UTF-8 text", e);
         }
     }
 }

@@ -82,8 +82,7 @@ public final class Safetensors implements AutoCloseable {
 
     private Map<String, Tensor> readHeader() {
         if (file.size() < Long.BYTES) {
-            throw CheckpointException.in(
-                    path(), "has %d bytes, too few for a safetensors file. Fetch it again.", file.size());
+            throw CheckpointException.damaged(path(), "has %d bytes, too few for a safetensors file", file.size());
         }
         long length = file.segment().get(LONG, 0);
         if (length < 2 || length > MAX_HEADER || length > file.size() - Long.BYTES) {
@@ -105,8 +104,7 @@ public final class Safetensors implements AutoCloseable {
         if (entry instanceof Map<?, ?> map) {
             map.forEach((key, value) -> metadata.put(String.valueOf(key), String.valueOf(value)));
         } else if (entry != null) {
-            throw CheckpointException.in(
-                    path(), "expected __metadata__ to be an object. The file is damaged; fetch it again.");
+            throw CheckpointException.damaged(path(), "expected __metadata__ to be an object");
         }
     }
 
@@ -131,9 +129,9 @@ public final class Safetensors implements AutoCloseable {
         long begin = Math.min(offsets[0], file.size()) + base;
         Extent extent = file.extent(name, type, begin, shape);
         if (extent.size() != offsets[1] - offsets[0]) {
-            throw CheckpointException.in(
+            throw CheckpointException.damaged(
                     path(),
-                    "tensor '%s' (%s %s) needs %d bytes, but its header gives it %d. The file is damaged; fetch it again.",
+                    "tensor '%s' (%s %s) needs %d bytes, but its header gives it %d",
                     name,
                     type,
                     Arrays.toString(shape),
@@ -158,9 +156,7 @@ public final class Safetensors implements AutoCloseable {
     }
 
     private CheckpointException malformed(String name) {
-        return CheckpointException.in(
-                path(),
-                "the header entry of tensor '%s' lacks a proper dtype, shape or data_offsets. The file is damaged; fetch it again.",
-                name);
+        return CheckpointException.damaged(
+                path(), "the header entry of tensor '%s' lacks a proper dtype, shape or data_offsets", name);
     }
 }

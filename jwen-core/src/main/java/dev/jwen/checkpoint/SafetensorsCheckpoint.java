@@ -54,12 +54,13 @@ final class SafetensorsCheckpoint {
             if (isCompanion(entry.getKey(), stored.keySet())) {
                 continue;
             }
-            Tensor tensor = withScale(entry.getKey(), entry.getValue(), stored.get(entry.getKey() + SCALE_SUFFIX));
             String name = TensorNames.ofSafetensors(entry.getKey());
             if (name.endsWith("linear_attn.conv1d.weight")) {
-                norms = sameAs(norms, normsBesideConvolution(tensor), name);
+                norms = sameAs(norms, normsBesideConvolution(entry.getValue()), name);
             }
-            if (tensors.put(name, MappedCheckpoint.squeeze(name, tensor)) != null) {
+            Tensor tensor = MappedCheckpoint.squeeze(name, entry.getValue());
+            Tensor factors = stored.get(entry.getKey() + SCALE_SUFFIX);
+            if (tensors.put(name, withScale(entry.getKey(), tensor, factors)) != null) {
                 throw CheckpointException.in(
                         path,
                         "two tensors are both '%s' once their prefixes are removed. Remove the weights of the other model.",
@@ -165,11 +166,7 @@ final class SafetensorsCheckpoint {
         long scaleRows = Math.ceilDiv(tensor.rows(), block[0]);
         long scaleColumns = Math.ceilDiv(tensor.columns(), block[1]);
         boolean fits = factors.rows() == scaleRows && factors.columns() == scaleColumns;
-        boolean readable = switch (factors.type()) {
-            case F32, F16, BF16 -> true;
-            default -> false;
-        };
-        if (!wholeBlocks || !readable || !(fits || factors.size() == 1)) {
+        if (!wholeBlocks || !MappedCheckpoint.isFactor(factors) || !(fits || factors.size() == 1)) {
             throw CheckpointException.in(
                     path,
                     "tensor '%s' (%s) has the scales %s, expected BF16 or F32 [%d, %d] for blocks of %d x %d. Fetch the files again, or use the BF16 release.",

@@ -13,8 +13,8 @@ final class ShardIndex {
     /** Tensor names by file name, both in the order of the index; every file name is a plain one. */
     static Map<String, Set<String>> read(Path index) {
         if (!(Json.object(index).get("weight_map") instanceof Map<?, ?> map) || map.isEmpty()) {
-            throw CheckpointException.in(
-                    index, "expected an object named weight_map with the file of each tensor. Fetch it again.");
+            throw CheckpointException.damaged(
+                    index, "expected an object named weight_map with the file of each tensor");
         }
         Map<String, Set<String>> shards = new LinkedHashMap<>();
         map.forEach((name, file) -> shards.computeIfAbsent(plainName(index, file), f -> new LinkedHashSet<>())

@@ -41,7 +41,8 @@ public final class Engine implements AutoCloseable {
      *
      * @param backend name of the kernels, or null for the fastest
      * @param threads that compute, or 0 for one on each processor
-     * @param exact true keeps keys and values in float32, false in bfloat16
+     * @param exact true keeps keys and values in float32 and, where no back end is named, chooses one that computes in
+     *     float32; false keeps them in bfloat16 and chooses the fastest
      * @param contextTokens longest sequence, or 0 for what the model was made for
      */
     public record Options(@Nullable String backend, int threads, boolean exact, int contextTokens) {
@@ -87,7 +88,7 @@ public final class Engine implements AutoCloseable {
         Checkpoint checkpoint = Checkpoint.open(model);
         Kernels kernels = null;
         try {
-            kernels = Backends.open(options.backend(), threads);
+            kernels = Backends.open(options.backend(), threads, options.exact());
             return new Engine(checkpoint, kernels, options);
         } catch (RuntimeException e) {
             if (kernels != null) {
@@ -137,7 +138,8 @@ public final class Engine implements AutoCloseable {
 
     /** Sampling as the checkpoint or, where it is silent, the model card recommends. */
     public SamplingOptions samplingDefaults(boolean thinking) {
-        SamplingOptions preset = Preset.of(parameters, thinking, Preset.Task.GENERAL).options();
+        SamplingOptions preset =
+                Preset.of(parameters, thinking, Preset.Task.GENERAL).options();
         // generation_config.json speaks of the mode that the model has by default; the card knows both.
         boolean own = template == null || thinking == template.thinksByDefault();
         return own ? preset.withGenerationConfig(checkpoint.generationConfig()) : preset;
@@ -157,15 +159,10 @@ public final class Engine implements AutoCloseable {
     private static Set<Integer> stopIds(Checkpoint checkpoint, Tokenizer tokenizer) {
         Set<Integer> ids = new LinkedHashSet<>();
         for (Map<String, Object> source : List.of(checkpoint.generationConfig(), checkpoint.config())) {
-            switch (source.get("eos_token_id")) {
-                case Number id -> ids.add(id.intValue());
-                case List<?> several -> several.forEach(id -> {
-                    if (id instanceof Number number) {
-                        ids.add(number.intValue());
-                    }
-                });
-                case null, default -> {
-                    // The token names below remain.
+            Object eos = source.get("eos_token_id");
+            for (Object id : eos instanceof List<?> several ? several : eos == null ? List.of() : List.of(eos)) {
+                if (id instanceof Number number) {
+                    ids.add(number.intValue());
                 }
             }
         }

@@ -55,8 +55,7 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    private Completion generate(
-            int[] prompt, State state, long start, SamplingOptions options, Listener listener) {
+    private Completion generate(int[] prompt, State state, long start, SamplingOptions options, Listener listener) {
         int cached = state.length();
         listener.prompt(cached, prompt.length);
         int branch = lastMessageStart(prompt);
@@ -68,8 +67,7 @@ public final class Session implements AutoCloseable {
         if (logits == null) {
             keep(prompt, state);
             long nanos = System.nanoTime() - start;
-            return new Completion(
-                    "", Completion.FinishReason.CANCELLED, prompt.length, cached, 0, nanos, 0);
+            return new Completion("", Completion.FinishReason.CANCELLED, prompt.length, cached, 0, nanos, 0);
         }
         return decode(prompt, cached, start, state, logits, options, listener);
     }

@@ -39,14 +39,24 @@ public final class Backends {
      * @throws IllegalArgumentException if there is no such back end, or it cannot run here
      */
     public static Kernels open(@Nullable String name, int threads) {
+        return open(name, threads, false);
+    }
+
+    /**
+     * Like {@link #open(String, int)}; where neither the caller nor the system property names a back end, {@code exact}
+     * asks for one that computes in float32.
+     */
+    public static Kernels open(@Nullable String name, int threads, boolean exact) {
         String wanted = name != null ? name : System.getProperty(PROPERTY);
-        KernelsProvider chosen = wanted == null ? best() : named(wanted);
-        LOG.debug("kernels: {} with {} threads ({}); {}", chosen.name(), threads, reason(name, wanted), summary());
+        KernelsProvider chosen = wanted == null ? best(exact) : named(wanted);
+        String reason = reason(name, wanted, exact);
+        LOG.debug("kernels: {} with {} threads ({}); {}", chosen.description(), threads, reason, summary());
         return chosen.open(threads);
     }
 
-    private static KernelsProvider best() {
+    private static KernelsProvider best(boolean exact) {
         return all().stream()
+                .filter(provider -> provider.isExact() || !exact)
                 .filter(provider -> provider.unavailable().isEmpty())
                 .findFirst()
                 .orElseThrow(() -> new IllegalStateException("no back end can run here: " + summary()));
@@ -65,14 +75,14 @@ public final class Backends {
         return provider;
     }
 
-    private static String reason(@Nullable String name, @Nullable String wanted) {
+    private static String reason(@Nullable String name, @Nullable String wanted, boolean exact) {
         if (wanted == null) {
-            return "the best that runs here";
+            return exact ? "the best in float32 that runs here" : "the best that runs here";
         }
         return name != null ? "asked for" : "set by " + PROPERTY;
     }
 
-    /** For example {@code vector, plain}; one that cannot run is followed by the reason. */
+    /** For example {@code x86, vector, plain}; one that cannot run is followed by the reason. */
     private static String summary() {
         return all().stream()
                 .map(provider -> provider.name()

@@ -8,6 +8,16 @@ public interface KernelsProvider {
     /** The name users choose it by, also {@link Kernels#name}. */
     String name();
 
+    /** The name, and what else is worth a line in the log. */
+    default String description() {
+        return name();
+    }
+
+    /** Whether all arithmetic is float32 or better; activations are not rounded to fewer bits. */
+    default boolean isExact() {
+        return true;
+    }
+
     /** Of the back ends that can run, the one with the highest priority is the default. */
     int priority();
 

@@ -36,7 +36,7 @@ public final class MemoryPool implements AutoCloseable {
     /** Takes a tensor of this pool back; it must not be used afterwards. */
     public synchronized void give(Tensor tensor) {
         takenBytes -= tensor.sizeBytes();
-        free.computeIfAbsent(tensor.sizeBytes(), _ -> new ArrayDeque<>()).push(tensor.segment());
+        free.computeIfAbsent(tensor.sizeBytes(), unused -> new ArrayDeque<>()).push(tensor.segment());
     }
 
     /** Bytes that were taken and not given back. */

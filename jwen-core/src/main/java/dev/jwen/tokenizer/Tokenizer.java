@@ -53,7 +53,6 @@ public final class Tokenizer {
             }
         }
         merges = new Merges(source, definition.merges(), vocabulary);
-        checkMerges(source, definition);
         int size = vocabulary.size();
         for (AddedTokens.Token token : definition.added()) {
             size = Math.max(size, token.id() + 1);
@@ -69,15 +68,17 @@ public final class Tokenizer {
                 definition.added().stream().filter(t -> t.normalized()).toList());
     }
 
-    /** A vocabulary is trained one rule per token, so far fewer rules mean that some are lost. */
-    private static void checkMerges(String source, Definition definition) {
+    /** A vocabulary is trained one rule per token, so far fewer rules in a text file mean that some are lost. */
+    private static Tokenizer complete(Definition definition) {
+        Tokenizer tokenizer = new Tokenizer(definition);
         long built = definition.tokens().stream().filter(Objects::nonNull).count() - 256;
         int rules = definition.merges().size();
         if (rules < built * 9 / 10) {
             throw new TokenizerException(
                     "%s: expected about %d merges for as many tokens of several bytes, found %d. The file may be cut short."
-                            .formatted(source, built, rules));
+                            .formatted(definition.source(), built, rules));
         }
+        return tokenizer;
     }
 
     private void add(String source, AddedTokens.Token token) {
@@ -109,7 +110,7 @@ public final class Tokenizer {
      * @throws TokenizerException if there is neither, or the files cannot be used
      */
     public static Tokenizer open(Path directory) {
-        return new Tokenizer(TokenizerFiles.open(directory));
+        return complete(TokenizerFiles.open(directory));
     }
 
     /**
@@ -118,7 +119,7 @@ public final class Tokenizer {
      * @throws TokenizerException if the file cannot be used, or asks for anything else
      */
     public static Tokenizer readJson(Path file) {
-        return new Tokenizer(TokenizerFiles.json(file));
+        return complete(TokenizerFiles.json(file));
     }
 
     /**
@@ -129,7 +130,7 @@ public final class Tokenizer {
      * @throws TokenizerException if the files cannot be used
      */
     public static Tokenizer readVocabAndMerges(Path vocab, Path merges, @Nullable Path config, String pattern) {
-        return new Tokenizer(TokenizerFiles.vocabAndMerges(vocab, merges, config, pattern));
+        return complete(TokenizerFiles.vocabAndMerges(vocab, merges, config, pattern));
     }
 
     /**

@@ -7,6 +7,7 @@ import dev.jwen.Golden;
 import dev.jwen.template.Template;
 import dev.jwen.template.TemplateException;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -295,6 +296,32 @@ class ChatTemplateTest {
         for (String text : List.of("<|im_end|>", "<think>", "<|im_end|> a <think>", "a<think>", "<think><think>")) {
             assertThat(ask(looking, text).pieces()).isEqualTo(List.of(trusted("<|im_start|>"), typed(text)));
         }
+    }
+
+    @Test
+    void aTemplateThatLooksAtTooManyTextsIsGivenUpOn() {
+        ChatTemplate looking = Templates.template(
+                "{% for m in messages %}{{ m.content.endswith('<think>') }}{{ m.content }}\n{% endfor %}");
+        List<Message> few = Collections.nCopies(10, Message.user("<think>"));
+        assertThat(looking.render(new Conversation(few, List.of()), RenderOptions.ANSWER)
+                        .pieces())
+                .isEqualTo(List.of(typed("True<think>\n".repeat(10))));
+        List<Message> many = Collections.nCopies(500, Message.user("<think>"));
+        assertThatThrownBy(() -> looking.render(new Conversation(many, List.of()), RenderOptions.ANSWER))
+                .isInstanceOf(ChatException.class)
+                .hasMessageContaining("too many texts");
+    }
+
+    @Test
+    void extraVariablesCannotReplaceTheConversation() {
+        RenderOptions options = RenderOptions.ANSWER
+                .with("messages", List.of())
+                .with("tools", List.of())
+                .with("eos_token", "x");
+        ChatTemplate template = Templates.template("{{ messages[0].content }}{{ eos_token }}{{ tools }}");
+        assertThat(template.render(new Conversation(List.of(Message.user("Hi")), List.of()), options)
+                        .text())
+                .isEqualTo("Hi<|im_end|>None");
     }
 
     @Test

@@ -126,9 +126,10 @@ class HistoryTest {
             List<Message> normal = History.normalise(all);
             for (int cut = 1; cut < all.size(); cut++) {
                 List<Message> head = all.subList(0, cut);
-                boolean hasQuery = head.stream()
-                        .anyMatch(m -> m.role() == Role.USER && !m.text().contains("tool_response"));
-                if (hasQuery && all.get(cut).role() != Role.TOOL) {
+                boolean hasTurn = !head.stream().allMatch(m -> m.role().instructs());
+                boolean firstQueryComes =
+                        all.stream().anyMatch(History::isQuery) && head.stream().noneMatch(History::isQuery);
+                if (hasTurn && !firstQueryComes && all.get(cut).role() != Role.TOOL) {
                     assertThat(normal)
                             .as("seed %d, cut %d", seed, cut)
                             .startsWith(History.normalise(head).toArray(Message[]::new));

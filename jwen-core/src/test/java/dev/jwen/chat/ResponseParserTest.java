@@ -123,7 +123,7 @@ class ResponseParserTest {
             List<Object> whole = seen(List.of(text), thinking);
             assertThat(seen(text.chars().mapToObj(Character::toString).toList(), thinking))
                     .isEqualTo(whole);
-            int step = 1 + text.length() / 50; // all splits of short texts, a sample of those of long ones
+            int step = 1 + text.length() / 30; // all splits of short texts, a sample of those of long ones
             for (int i = 0; i <= text.length(); i++) {
                 for (int j = i; j <= text.length(); j += step) {
                     List<String> pieces = List.of(text.substring(0, i), text.substring(i, j), text.substring(j));
@@ -409,8 +409,8 @@ class ResponseParserTest {
         parser.feed(prefix);
         int seen = 0;
         int most = 0;
-        for (int i = 0; i < text.length(); i += 7) {
-            for (Event event : parser.feed(text.substring(i, Math.min(i + 7, text.length())))) {
+        for (int i = 0; i < text.length(); i += 31) {
+            for (Event event : parser.feed(text.substring(i, Math.min(i + 31, text.length())))) {
                 seen += switch (event) {
                     case Event.Text t -> t.text().length();
                     case Event.ToolCallArguments t -> t.json().length();

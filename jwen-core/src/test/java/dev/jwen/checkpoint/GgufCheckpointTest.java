@@ -215,6 +215,24 @@ class GgufCheckpointTest {
         assertRefused(renamed, "one of 3 parts", "Give the parts their names back");
     }
 
+    @Test
+    void joinedPartsAreOneFile() {
+        metadata.put("split.count", 0);
+        try (Checkpoint checkpoint = open()) {
+            assertThat(checkpoint.names()).hasSameSizeAs(tensors.keySet());
+        }
+    }
+
+    @Test
+    void versionTwoOpensToo() throws IOException {
+        byte[] bytes = Files.readAllBytes(written());
+        bytes[4] = 2;
+        Files.write(file, bytes);
+        try (Checkpoint checkpoint = Checkpoint.open(file)) {
+            assertThat(checkpoint.names()).hasSameSizeAs(tensors.keySet());
+        }
+    }
+
     private List<Path> writeParts() {
         List<Map.Entry<String, Tensor>> entries = new ArrayList<>(tensors.entrySet());
         List<Path> parts = new ArrayList<>();

@@ -196,6 +196,19 @@ class SafetensorsCheckpointTest {
     }
 
     @Test
+    void scalesBesideATensorThatIsReshapedApplyToo() {
+        Map<String, Tensor> tensors = TinyModel.published();
+        String conv = "model.layers.0.linear_attn.conv1d.weight";
+        tensors.put(conv + "_scale_inv", Tensor.f32(new float[] {2}, 1));
+        TinyModel.writeDirectory(directory, tensors);
+        try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+            Tensor tensor = checkpoint.tensor("layers.0.linear_attn.conv1d.weight");
+            assertThat(tensor.shape()).containsExactly(8, 4);
+            assertThat(tensor.toFloats()).startsWith(0, 0.25f, 0.5f);
+        }
+    }
+
+    @Test
     void fp8ScalesThatDoNotFitAreRefused() {
         writeFp8(TinyModel.bytes(DataType.F8_E4M3, new byte[32], 8, 4), TinyModel.ramp(3, 2), "[2, 3]");
         assertRefused("q_proj.weight", "[3, 2]", "[4, 2]", "2 x 3");

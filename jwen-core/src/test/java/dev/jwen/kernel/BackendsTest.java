@@ -30,6 +30,23 @@ class BackendsTest {
     }
 
     @Test
+    void exactArithmeticIsFloat32UnlessABackEndIsNamed() {
+        String best = Backends.all().stream()
+                .filter(provider -> provider.unavailable().isEmpty() && provider.isExact())
+                .findFirst()
+                .orElseThrow()
+                .name();
+        try (Kernels kernels = Backends.open(null, 1, true)) {
+            assertThat(kernels.name()).isEqualTo(System.getProperty(Backends.PROPERTY, best));
+        }
+        try (Kernels kernels = Backends.open("plain", 1, true)) {
+            assertThat(kernels.name()).isEqualTo("plain");
+        }
+        assertThat(Backends.all().stream().filter(p -> !p.isExact()).map(KernelsProvider::name))
+                .containsExactly("x86");
+    }
+
+    @Test
     void anUnknownNameListsWhatThereIs() {
         assertThatThrownBy(() -> Backends.open("abacus", 1))
                 .isInstanceOf(IllegalArgumentException.class)

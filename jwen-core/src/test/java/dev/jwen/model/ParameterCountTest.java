@@ -50,26 +50,184 @@ class ParameterCountTest {
 
     static Stream<Size> sizes() {
         return Stream.of(
-                dense("0.8B", 1024, 24, 8, 2, 16, 3584, true, 12, 768, 3072, 752_393_024L, 498.1e6, 100_592_896L, 20_452_864L, 12_288, 19.27),
-                dense("2B", 2048, 24, 8, 2, 16, 6144, true, 24, 1024, 4096, 1_881_825_088L, 1.373e9, 331_416_576L, 60_828_160L, 12_288, 19.27),
-                dense("4B", 2560, 32, 16, 4, 32, 9216, true, 24, 1024, 4096, 4_205_751_296L, 3.570e9, 333_514_240L, 120_599_552L, 32_768, 50.25),
-                dense("9B", 4096, 32, 16, 4, 32, 12_288, false, 27, 1152, 4304, 8_953_803_264L, 6.920e9, 456_010_480L, 243_290_624L, 32_768, 50.25),
-                dense("27B", 5120, 64, 24, 4, 48, 17_408, false, 27, 1152, 4304, 26_895_998_464L, 24.353e9, 460_730_096L, 424_699_392L, 65_536, 149.63),
-                moe("35B-A3B", 2048, 40, 16, 32, 512, 256, 8, 34_660_610_688L, 2.438e9, 446_571_248L, 844_640_768L, 20_480, 62.81),
-                moe("122B-A10B", 3072, 48, 32, 64, 1024, 256, 8, 122_111_526_912L, 8.246e9, 451_290_864L, 2_523_679_232L, 24_576, 149.06),
-                moe("397B-A17B", 4096, 60, 32, 64, 1024, 512, 10, 396_346_350_336L, 15.315e9, 456_010_480L, 6_595_568_128L, 30_720, 186.33));
+                dense(
+                        "0.8B",
+                        1024,
+                        24,
+                        8,
+                        2,
+                        16,
+                        3584,
+                        true,
+                        12,
+                        768,
+                        3072,
+                        752_393_024L,
+                        498.1e6,
+                        100_592_896L,
+                        20_452_864L,
+                        12_288,
+                        19.27),
+                dense(
+                        "2B",
+                        2048,
+                        24,
+                        8,
+                        2,
+                        16,
+                        6144,
+                        true,
+                        24,
+                        1024,
+                        4096,
+                        1_881_825_088L,
+                        1.373e9,
+                        331_416_576L,
+                        60_828_160L,
+                        12_288,
+                        19.27),
+                dense(
+                        "4B",
+                        2560,
+                        32,
+                        16,
+                        4,
+                        32,
+                        9216,
+                        true,
+                        24,
+                        1024,
+                        4096,
+                        4_205_751_296L,
+                        3.570e9,
+                        333_514_240L,
+                        120_599_552L,
+                        32_768,
+                        50.25),
+                dense(
+                        "9B",
+                        4096,
+                        32,
+                        16,
+                        4,
+                        32,
+                        12_288,
+                        false,
+                        27,
+                        1152,
+                        4304,
+                        8_953_803_264L,
+                        6.920e9,
+                        456_010_480L,
+                        243_290_624L,
+                        32_768,
+                        50.25),
+                dense(
+                        "27B",
+                        5120,
+                        64,
+                        24,
+                        4,
+                        48,
+                        17_408,
+                        false,
+                        27,
+                        1152,
+                        4304,
+                        26_895_998_464L,
+                        24.353e9,
+                        460_730_096L,
+                        424_699_392L,
+                        65_536,
+                        149.63),
+                moe(
+                        "35B-A3B",
+                        2048,
+                        40,
+                        16,
+                        32,
+                        512,
+                        256,
+                        8,
+                        34_660_610_688L,
+                        2.438e9,
+                        446_571_248L,
+                        844_640_768L,
+                        20_480,
+                        62.81),
+                moe(
+                        "122B-A10B",
+                        3072,
+                        48,
+                        32,
+                        64,
+                        1024,
+                        256,
+                        8,
+                        122_111_526_912L,
+                        8.246e9,
+                        451_290_864L,
+                        2_523_679_232L,
+                        24_576,
+                        149.06),
+                moe(
+                        "397B-A17B",
+                        4096,
+                        60,
+                        32,
+                        64,
+                        1024,
+                        512,
+                        10,
+                        396_346_350_336L,
+                        15.315e9,
+                        456_010_480L,
+                        6_595_568_128L,
+                        30_720,
+                        186.33));
     }
 
     private static Size dense(
-            String name, int hidden, int layers, int heads, int kv, int values, int ff, boolean tied,
-            int depth, int vh, int vf, long text, double active, long vision, long mtp, long kvBytes, double state) {
-        return new Size(name, hidden, layers, heads, kv, values, ff, 0, 0, tied, depth, vh, vf, text, active, vision, mtp, kvBytes, state);
+            String name,
+            int hidden,
+            int layers,
+            int heads,
+            int kv,
+            int values,
+            int ff,
+            boolean tied,
+            int depth,
+            int vh,
+            int vf,
+            long text,
+            double active,
+            long vision,
+            long mtp,
+            long kvBytes,
+            double state) {
+        return new Size(
+                name, hidden, layers, heads, kv, values, ff, 0, 0, tied, depth, vh, vf, text, active, vision, mtp,
+                kvBytes, state);
     }
 
     private static Size moe(
-            String name, int hidden, int layers, int heads, int values, int ff, int experts, int chosen,
-            long text, double active, long vision, long mtp, long kvBytes, double state) {
-        return new Size(name, hidden, layers, heads, 2, values, ff, experts, chosen, false, 27, 1152, 4304, text, active, vision, mtp, kvBytes, state);
+            String name,
+            int hidden,
+            int layers,
+            int heads,
+            int values,
+            int ff,
+            int experts,
+            int chosen,
+            long text,
+            double active,
+            long vision,
+            long mtp,
+            long kvBytes,
+            double state) {
+        return new Size(
+                name, hidden, layers, heads, 2, values, ff, experts, chosen, false, 27, 1152, 4304, text, active,
+                vision, mtp, kvBytes, state);
     }
 
     @ParameterizedTest
@@ -126,7 +284,8 @@ class ParameterCountTest {
             end += bytes;
         }
         byte[] json = JSON.writeValueAsString(header).getBytes(StandardCharsets.UTF_8);
-        try (RandomAccessFile file = new RandomAccessFile(directory.resolve("model.safetensors").toFile(), "rw")) {
+        try (RandomAccessFile file =
+                new RandomAccessFile(directory.resolve("model.safetensors").toFile(), "rw")) {
             file.write(java.nio.ByteBuffer.allocate(8)
                     .order(java.nio.ByteOrder.LITTLE_ENDIAN)
                     .putLong(json.length)

@@ -3,8 +3,10 @@ package dev.jwen.model;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.sun.management.ThreadMXBean;
 import dev.jwen.Golden;
 import dev.jwen.tensor.DataType;
+import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -14,6 +16,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Two routes, one answer: however the tokens of a sequence reach the network, its logits are the same. */
 class RoutesTest {
@@ -172,6 +175,34 @@ class RoutesTest {
             List<float[]> rows = TinyModel.rows(tiny.network.forward(last));
             assertThat(rows).hasSize(1);
             assertThat(TinyModel.maxDifference(rows, all.subList(19, 20))).isLessThan(LogitTolerances.ROUTES);
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"dense-text/checkpoint-bf16-sharded", "moe-vl/moe-vl-BF16.gguf"})
+    void aDecodeStepAllocatesAFewObjectsAndNoArraysOfActivations(String model) {
+        ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        try (TinyModel tiny = open(model, "vector", 1)) {
+            // Until its loops are compiled, the Vector API boxes every vector.
+            for (int i = 0; i < 60; i++) {
+                decode(tiny, 100);
+            }
+            long before = threads.getCurrentThreadAllocatedBytes();
+            decode(tiny, 100);
+            long bytesPerLayer = (threads.getCurrentThreadAllocatedBytes() - before)
+                    / 100
+                    / tiny.network.config().numHiddenLayers();
+            assertThat(bytesPerLayer).isLessThan(16_384);
+        }
+    }
+
+    private static void decode(TinyModel tiny, int steps) {
+        try (State state = tiny.newState()) {
+            for (int i = 0; i < steps; i++) {
+                Batch batch = new Batch();
+                batch.add(state, new int[] {i}, Batch.Logits.LAST);
+                tiny.network.forward(batch);
+            }
         }
     }
 

@@ -70,6 +70,18 @@ final class TinyModel implements AutoCloseable {
         return max;
     }
 
+    static double meanDifference(List<float[]> rows, float[] expected) {
+        double sum = 0;
+        int i = 0;
+        for (float[] row : rows) {
+            for (float value : row) {
+                sum += Math.abs(value - expected[i++]);
+            }
+        }
+        assertThat(i).isEqualTo(expected.length);
+        return sum / i;
+    }
+
     static float maxDifference(List<float[]> rows, List<float[]> expected) {
         float[] flat = new float[expected.stream().mapToInt(r -> r.length).sum()];
         int at = 0;

@@ -4,22 +4,25 @@ import dev.jwen.kernel.DeltaHeads;
 import dev.jwen.kernel.Experts;
 import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.KvCache;
+import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Scratch;
 import dev.jwen.kernel.ScratchStack;
 import dev.jwen.kernel.Span;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.Tensor;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The kernels in the Vector API.
  *
  * <p>Weights of every format are multiplied as float32 with float32 activations, so results differ from the definition
- * by rounding only. Results do not depend on the number of threads: every element is computed by one worker in a fixed
+ * by rounding only, except for products that are left to another room. Results do not depend on the number of threads: every element is computed by one worker in a fixed
  * order.
  */
 public final class VectorKernels implements Kernels {
     private final WorkerPool pool;
+    private final @Nullable MatrixProducts products;
     private final ScratchStack scratch = new ScratchStack();
     private final VectorMatmul matmul;
     private final VectorRows rows;
@@ -28,8 +31,14 @@ public final class VectorKernels implements Kernels {
     private final VectorExperts experts;
 
     public VectorKernels(int threads) {
-        pool = new WorkerPool(threads);
-        matmul = new VectorMatmul(pool);
+        this(new WorkerPool(threads), null);
+    }
+
+    /** Kernels that leave products to {@code products} where those support the weight; closes them and the pool. */
+    public VectorKernels(WorkerPool pool, @Nullable MatrixProducts products) {
+        this.pool = pool;
+        this.products = products;
+        matmul = new VectorMatmul(pool, products);
         rows = new VectorRows(pool);
         attention = new VectorAttention(pool);
         delta = new VectorDelta(pool);
@@ -38,7 +47,7 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public String name() {
-        return "vector";
+        return products == null ? "vector" : products.name();
     }
 
     @Override
@@ -148,6 +157,9 @@ public final class VectorKernels implements Kernels {
     @Override
     public void close() {
         pool.close();
+        if (products != null) {
+            products.close();
+        }
         scratch.close();
     }
 }

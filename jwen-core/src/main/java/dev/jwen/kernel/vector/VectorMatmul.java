@@ -5,11 +5,13 @@ import static dev.jwen.kernel.vector.Lanes.FLOAT;
 import static dev.jwen.kernel.vector.Lanes.L;
 import static dev.jwen.kernel.vector.Lanes.RAM;
 
+import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Operands;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Products of activations with weights of any format, in float32.
@@ -56,13 +58,16 @@ public final class VectorMatmul {
     private static final int MAX_TOKENS = 1024;
 
     private final WorkerPool pool;
+    private final @Nullable MatrixProducts other;
     private final Worker[] workers;
     private Product[] products = new Product[0];
     private int count;
     private final Buffer transposed = new Buffer();
 
-    public VectorMatmul(WorkerPool pool) {
+    /** @param other products that are computed there where it supports the weight, or null */
+    public VectorMatmul(WorkerPool pool, @Nullable MatrixProducts other) {
         this.pool = pool;
+        this.other = other;
         this.workers = new Worker[pool.threads()];
         Arrays.setAll(workers, i -> new Worker());
     }
@@ -119,6 +124,9 @@ public final class VectorMatmul {
     /** Starts a set of products that will be computed together by {@link #run}. */
     public void begin() {
         count = 0;
+        if (other != null) {
+            other.begin();
+        }
     }
 
     /** Adds {@code out = x · wᵀ} to the set. Products that follow one another with the same {@code x} share its form. */
@@ -126,6 +134,10 @@ public final class VectorMatmul {
         Operands.matrix("x", x, x.rows(), w.columns());
         Operands.weight("w", w, w.rows(), w.columns());
         Operands.matrix("out", out, x.rows(), w.rows());
+        if (other != null && other.supports(w)) {
+            other.add(x, w, out);
+            return;
+        }
         if (count == products.length) {
             products = Arrays.copyOf(products, Math.max(8, 2 * count));
             for (int i = count; i < products.length; i++) {
@@ -140,6 +152,15 @@ public final class VectorMatmul {
 
     /** Computes the products of the set. */
     public void run() {
+        if (other != null) {
+            other.run();
+        }
+        if (count > 0) {
+            runHere();
+        }
+    }
+
+    private void runHere() {
         int groups = 0;
         int maxTokens = 0;
         for (int i = 0; i < count; i++) {

@@ -1,13 +1,13 @@
 package dev.jwen.kernel.vector;
 
 import dev.jwen.kernel.Kernels;
-import dev.jwen.kernel.KernelsProvider;
+import dev.jwen.kernel.MatrixProducts;
+import dev.jwen.kernel.ProductsHost;
+import dev.jwen.kernel.WorkerPool;
 import java.util.Optional;
 
-/** Offers {@link VectorKernels} where the JVM was started with the module of the Vector API. */
-public final class VectorProvider implements KernelsProvider {
-    private static final String MODULE = "jdk.incubator.vector";
-
+/** Offers {@link VectorKernels} where the JVM has the module of the Vector API. */
+public final class VectorProvider implements ProductsHost {
     @Override
     public String name() {
         return "vector";
@@ -20,13 +20,16 @@ public final class VectorProvider implements KernelsProvider {
 
     @Override
     public Optional<String> unavailable() {
-        return ModuleLayer.boot().findModule(MODULE).isPresent()
-                ? Optional.empty()
-                : Optional.of("the module " + MODULE + " is missing; start Java with --add-modules " + MODULE);
+        return VectorModule.load();
     }
 
     @Override
     public Kernels open(int threads) {
         return new VectorKernels(threads);
+    }
+
+    @Override
+    public Kernels open(WorkerPool pool, MatrixProducts products) {
+        return new VectorKernels(pool, products);
     }
 }

@@ -31,6 +31,8 @@ public enum Activations {
     /** Values in one record. */
     static final int VALUES = 32;
 
+    private static final int CACHE_LINE = 64;
+
     static final int SCALE = 32;
     static final int CORRECTION = 36;
     static final int HALF_CORRECTIONS = 40;
@@ -55,19 +57,27 @@ public enum Activations {
         return recordBytes;
     }
 
-    /** Bytes of one row; {@code columns} is a multiple of 32. */
+    /**
+     * Bytes from one row to the next; {@code columns} is a multiple of 32. An odd number of cache lines: the rows of a tile
+     * are read side by side and must not compete for the same places in the cache.
+     */
     public long bytes(long columns) {
-        return columns / VALUES * recordBytes;
+        return (offset(columns) / CACHE_LINE | 1) * CACHE_LINE;
+    }
+
+    /** Bytes from the start of a row to the record of {@code column}, a multiple of 32. */
+    long offset(long column) {
+        return column / VALUES * recordBytes;
     }
 
     /**
-     * Converts {@code columns} values (a multiple of 32) from byte {@code from} of {@code x} to byte {@code to} of
+     * Converts one row of {@code columns} values (a multiple of 32) from byte {@code from} of {@code x} to byte {@code to} of
      * {@code records}, one value after the other: the definition that the emitted kernels reproduce bit by bit.
      */
     public void quantise(MemorySegment x, long from, int columns, MemorySegment records, long to) {
         for (int i = 0; i < columns; i += VALUES) {
             long source = from + 4L * i;
-            long record = to + bytes(i);
+            long record = to + offset(i);
             switch (this) {
                 case INT8 -> quantiseRecord(x, source, records, record);
                 case BF16 -> roundRecord(x, source, records, record);

@@ -49,7 +49,7 @@ record CpuFeatures(
             boolean avx2 = has(basic, 12, 27, 28, 29) && (state & YMM_STATE) == YMM_STATE && has(b, 5);
             boolean avx512 = avx2 && (state & ZMM_STATE) == ZMM_STATE && has(b, 16, 17, 30, 31) && has(c, 11);
             boolean bf16 = avx512 && has(second, 5);
-            // Zen 4 starts one such product in each cycle, Sapphire Rapids one in two, but two multiply-adds in each.
+            // Zen 4 starts one such product in each cycle, Emerald Rapids one in two, but two multiply-adds in each.
             return new CpuFeatures(avx2, avx2 && has(second, 4), avx512, bf16, bf16 && amd, (int) cacheKib * 1024);
         }
     }

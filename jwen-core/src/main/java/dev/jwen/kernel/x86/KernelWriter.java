@@ -16,9 +16,9 @@ final class KernelWriter {
     /** Rows times a few tokens, straight from the stored rows: each block is unpacked to a panel that stays in cache. */
     byte[] direct(DataType type, Packing packing, int tokens) {
         Assembler asm = new Assembler(set.vectorBytes());
-        Tile tile = new Tile(asm, set.rows(), blockBytes(type), tokens);
+        Tile tile = new Tile(asm, set.rows(), blockBytes(type), panels(type), tokens);
         Products products = new Products(asm, set, packing, tile, tokens);
-        int panels = Unpacker.blockColumns(type) / Activations.VALUES;
+        int panels = panels(type);
         int panelBytes = packing.panelBytes(set);
         tile.enter();
         products.clear();
@@ -26,7 +26,10 @@ final class KernelWriter {
         tile.forBlocks(() -> {
             unpack(asm, tile, packing, type);
             products.load();
-            tile.forPanels(panels, () -> addPanel(tile, products, packing));
+            tile.forPanels(panels, () -> {
+                tile.prefetchDuringProducts();
+                addPanel(tile, products, packing);
+            });
             tile.advancePanel(-panels * panelBytes);
             products.store();
         });
@@ -36,23 +39,26 @@ final class KernelWriter {
     /** Unpacks whole rows to panels. */
     byte[] pack(DataType type, Packing packing) {
         Assembler asm = new Assembler(set.vectorBytes());
-        Tile tile = new Tile(asm, set.rows(), blockBytes(type), 0);
+        Tile tile = new Tile(asm, set.rows(), blockBytes(type), panels(type), 0);
         tile.enter();
         tile.forBlocks(() -> {
             unpack(asm, tile, packing, type);
-            tile.advancePanel(Unpacker.blockColumns(type) / Activations.VALUES * packing.panelBytes(set));
+            tile.advancePanel(panels(type) * packing.panelBytes(set));
         });
         tile.leave();
         return asm.finish();
     }
 
-    /** Panels times tokens; a block is 32 columns. */
+    /** Panels times tokens, added to the sums to start from; a block is 32 columns. */
     byte[] tile(Packing packing, int tokens) {
         Assembler asm = new Assembler(set.vectorBytes());
-        Tile tile = new Tile(asm, 0, 0, tokens);
+        Tile tile = new Tile(asm, 0, 0, 1, tokens);
         Products products = new Products(asm, set, packing, tile, tokens);
         tile.enter();
         products.clear();
+        tile.turnToStart();
+        products.read();
+        tile.turnToActivations();
         tile.forBlocks(() -> addPanel(tile, products, packing));
         return finish(asm, tile, products);
     }
@@ -60,6 +66,10 @@ final class KernelWriter {
     private void unpack(Assembler asm, Tile tile, Packing packing, DataType type) {
         new Unpacker(asm, set, packing, tile).unpack(type);
         tile.advanceRows();
+    }
+
+    private static int panels(DataType type) {
+        return Unpacker.blockColumns(type) / Activations.VALUES;
     }
 
     private static int blockBytes(DataType type) {

@@ -11,8 +11,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.Collections;
-import java.util.Locale;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Makes finished machine code callable, and calls it.
@@ -39,18 +37,8 @@ final class MachineCode {
 
     private MachineCode() {}
 
-    /** Why machine code cannot run on this system, in one sentence, or null if it can. */
-    static @Nullable String obstacle() {
-        String os = System.getProperty("os.name", "");
-        String processor = System.getProperty("os.arch", "").toLowerCase(Locale.ROOT);
-        if (!os.equals("Linux") || !(processor.equals("amd64") || processor.equals("x86_64"))) {
-            return "the x86 kernels run on Linux on x86-64, and this is %s on %s".formatted(os, processor);
-        }
-        return null;
-    }
-
     /**
-     * Copies {@code code} into executable memory, which is freed when {@code arena} closes.
+     * Copies {@code code} into executable memory, which is freed when {@code arena} closes; no call may follow then.
      *
      * @throws UnsupportedOperationException if the system does not give executable memory
      */
@@ -66,7 +54,9 @@ final class MachineCode {
             if ((int) PROTECT.invokeExact(mapping, (long) code.length, READ | EXECUTE) != 0) {
                 throw refused(code.length);
             }
-            return memory;
+            // An address without the arena: a call would otherwise count itself in and out of it, at a cost to all
+            // threads.
+            return MemorySegment.ofAddress(memory.address());
         } catch (RuntimeException | Error e) {
             throw e;
         } catch (Throwable e) {
@@ -86,8 +76,7 @@ final class MachineCode {
     }
 
     private static UnsupportedOperationException refused(int bytes) {
-        return new UnsupportedOperationException(
-                "The system refused %d bytes of executable memory; run with -Djwen.kernels=vector.".formatted(bytes));
+        return new UnsupportedOperationException("the system refused %d bytes of executable memory".formatted(bytes));
     }
 
     private static void unmap(MemorySegment memory) {

@@ -88,6 +88,13 @@ final class Products {
         }
     }
 
+    /** Continues from the sums at which the tokens point. */
+    void read() {
+        for (int t = 0; t < tokens; t++) {
+            asm.op(VMOVUPS, accumulator(0, t), tile.token(t, 0));
+        }
+    }
+
     /** Writes the sums to the output rows at which the tokens point. */
     void write() {
         for (int t = 0; t < tokens; t++) {

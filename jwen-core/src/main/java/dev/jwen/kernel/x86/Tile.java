@@ -25,7 +25,8 @@ import dev.jwen.kernel.x86.Assembler.Memory;
  *
  * <p>Every fourth row and every fourth token has its own pointer; the three that follow are reached with the stride as
  * index. The nine arguments, by the System V convention: rows, row stride, panel, number of blocks of a row, activations,
- * activation stride, output, output stride, what to prefetch. Strides are in bytes.
+ * activation stride, output, output stride, what to prefetch. Strides are in bytes. A tile without rows has the sums it starts
+ * from in the place of what to prefetch, and their stride in the place of the row stride.
  */
 final class Tile {
     private static final int[] ROWS = {RDI, R8, R9, R10};
@@ -39,6 +40,7 @@ final class Tile {
     private static final int AHEAD = R15;
     private static final int[] SAVED = {RBX, RBP, R12, R13, R14, R15};
     private static final int CACHE_LINE = 64;
+    private static final int UNPACKING_TOKENS = 7;
 
     /** Below the stack pointer, in the red zone. */
     private static final Memory BLOCKS = Memory.at(RSP, -8);
@@ -47,14 +49,25 @@ final class Tile {
     private final int rows;
     private final int blockBytes;
     private final int tokens;
+    private final int panels;
+    private final int lines;
+    private final int linesPerPanel;
     private int prefetched;
 
-    /** A tile of {@code rows} rows of blocks of {@code blockBytes} and of {@code tokens} tokens; either may be 0. */
-    Tile(Assembler asm, int rows, int blockBytes, int tokens) {
+    /**
+     * A tile of {@code rows} rows and {@code tokens} tokens; either may be 0.
+     *
+     * @param blockBytes bytes of a block, which is unpacked to {@code panels} panels
+     */
+    Tile(Assembler asm, int rows, int blockBytes, int panels, int tokens) {
         this.asm = asm;
         this.rows = rows;
         this.blockBytes = blockBytes;
         this.tokens = tokens;
+        this.panels = panels;
+        this.lines = Math.ceilDiv(rows * blockBytes, CACHE_LINE);
+        // To unpack a block takes about as long as its products with seven tokens.
+        this.linesPerPanel = panels == 1 ? 0 : lines * tokens / (tokens + UNPACKING_TOKENS) / panels;
     }
 
     /** Row {@code r} of the group, {@code offset} bytes into the current block. */
@@ -88,9 +101,21 @@ final class Tile {
         }
         asm.store(BLOCKS, RCX);
         asm.mov(AHEAD, argument(8));
+        turnToActivations();
+        spread(ROWS, ROW_STRIDE, ROW_STRIDE_3, rows);
+    }
+
+    /** Points the tokens at their first records. Only before the rows are used, or without rows. */
+    void turnToActivations() {
         asm.mov(TOKENS[0], R8);
         asm.mov(TOKEN_STRIDE, R9);
-        spread(ROWS, ROW_STRIDE, ROW_STRIDE_3, rows);
+        spread(TOKENS, TOKEN_STRIDE, TOKEN_STRIDE_3, tokens);
+    }
+
+    /** Points the tokens at the sums to start from: without rows, the row stride and the last argument say where. */
+    void turnToStart() {
+        asm.mov(TOKENS[0], AHEAD);
+        asm.mov(TOKEN_STRIDE, ROW_STRIDE);
         spread(TOKENS, TOKEN_STRIDE, TOKEN_STRIDE_3, tokens);
     }
 
@@ -134,7 +159,7 @@ final class Tile {
         for (int i = 0; 4 * i < rows; i++) {
             asm.addConstant(ROWS[i], blockBytes);
         }
-        asm.addConstant(AHEAD, rows * blockBytes);
+        asm.addConstant(AHEAD, CACHE_LINE * prefetched);
         prefetched = 0;
     }
 
@@ -150,12 +175,23 @@ final class Tile {
 
     /**
      * Asks for one more cache line of the next group of rows, in the order of memory, until as much is asked for as a block
-     * of this group holds. Called throughout a block, because a processor keeps only a few such requests at a time.
+     * of this group holds. Called throughout a block, because a processor keeps only a few such requests at a time; and
+     * when the products of a block take long, some are left for {@link #prefetchDuringProducts}.
      */
     void prefetch() {
-        if (prefetched < rows * blockBytes) {
-            asm.prefetch(Memory.at(AHEAD, prefetched));
-            prefetched += CACHE_LINE;
+        if (prefetched < lines - panels * linesPerPanel) {
+            asm.prefetch(Memory.at(AHEAD, CACHE_LINE * prefetched));
+            prefetched++;
+        }
+    }
+
+    /** The part of {@link #prefetch} that belongs to the products; once for every panel. */
+    void prefetchDuringProducts() {
+        for (int i = 0; i < linesPerPanel; i++) {
+            asm.prefetch(Memory.at(AHEAD, CACHE_LINE * i));
+        }
+        if (linesPerPanel > 0) {
+            asm.addConstant(AHEAD, CACHE_LINE * linesPerPanel);
         }
     }
 

@@ -5,6 +5,7 @@ import dev.jwen.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicReferenceArray;
@@ -29,6 +30,7 @@ public final class X86Products implements AutoCloseable {
     private static final int PACK = 0;
     private static final int TILE = MAX_TOKENS + 1;
     private static final int UNKNOWN_CACHE = 1 << 20;
+    private static final int PANEL_BYTES = 20 << 10;
 
     /** Room in front of the panels for the results of a group of which not all rows are wanted, then for accumulators. */
     private static final int HEADER = Products.accumulatorBytes() + MAX_TOKENS * 64;
@@ -36,6 +38,7 @@ public final class X86Products implements AutoCloseable {
     private final InstructionSet set;
     private final int cacheBytes;
     private final Arena arena = Arena.ofShared();
+    private final MemorySegment zeros = arena.allocate(64, 64);
     private final Map<DataType, Format> formats = new EnumMap<>(DataType.class);
     private final Map<Activations, MemorySegment> quantisers = new EnumMap<>(Activations.class);
 
@@ -43,14 +46,16 @@ public final class X86Products implements AutoCloseable {
     private record Format(DataType type, Packing packing, AtomicReferenceArray<@Nullable MemorySegment> kernels) {}
 
     /**
-     * A product of a whole matrix.
+     * A product of a range of columns.
      *
-     * @param x address of the records
+     * @param x address of the records of the first column
      * @param outStart index of the first value in {@code out}
      */
     private record Product(
             Tensor w,
             Format format,
+            long column,
+            long columns,
             long x,
             int tokens,
             MemorySegment out,
@@ -71,7 +76,7 @@ public final class X86Products implements AutoCloseable {
     X86Products(@Nullable InstructionSet set) {
         String obstacle = obstacle();
         if (obstacle != null) {
-            throw new UnsupportedOperationException(obstacle);
+            throw new UnsupportedOperationException("the x86 kernels cannot run here: " + obstacle);
         }
         CpuFeatures cpu = CpuFeatures.detect();
         this.set = set == null ? Objects.requireNonNull(fastest(cpu)) : set;
@@ -92,11 +97,22 @@ public final class X86Products implements AutoCloseable {
 
     /** Why these kernels cannot run here, in one sentence, or null if they can. */
     public static @Nullable String obstacle() {
-        String obstacle = MachineCode.obstacle();
-        if (obstacle == null && fastest(CpuFeatures.detect()) == null) {
-            return "the x86 kernels need a processor with AVX2, FMA and F16C";
+        // Checked first: on other systems the class MachineCode cannot even be loaded.
+        String os = System.getProperty("os.name", "");
+        String processor = System.getProperty("os.arch", "").toLowerCase(Locale.ROOT);
+        if (!os.equals("Linux") || !(processor.equals("amd64") || processor.equals("x86_64"))) {
+            return "they run on Linux on x86-64, and this is %s on %s".formatted(os, processor);
         }
-        return obstacle;
+        try {
+            return fastest(CpuFeatures.detect()) == null ? "they need a processor with AVX2, FMA and F16C" : null;
+        } catch (UnsupportedOperationException e) {
+            return e.getMessage();
+        }
+    }
+
+    /** The instruction set that is the fastest on this processor, or null if there is none. */
+    static @Nullable InstructionSet fastest() {
+        return fastest(CpuFeatures.detect());
     }
 
     private static @Nullable InstructionSet fastest(CpuFeatures cpu) {
@@ -141,9 +157,9 @@ public final class X86Products implements AutoCloseable {
 
     /** Bytes that {@link #product} needs as a buffer of its own for each thread. */
     public long packBytes(Tensor weight) {
-        long columns = Math.max(weight.columns(), 256);
-        return HEADER
-                + columns / Activations.VALUES * format(weight.type()).packing.panelBytes(set);
+        Format format = format(weight.type());
+        long columns = chunkColumns(format, Math.max(weight.columns(), Unpacker.blockColumns(weight.type())));
+        return HEADER + columns / Activations.VALUES * format.packing.panelBytes(set);
     }
 
     private Format format(DataType type) {
@@ -162,15 +178,17 @@ public final class X86Products implements AutoCloseable {
      * @param records rows of {@code form.bytes(columns)} bytes; 64-byte alignment is fastest
      */
     public void quantise(Activations form, MemorySegment x, int rows, long columns, MemorySegment records) {
+        requireOpen();
         require(x, 4L * rows * columns, "x");
         require(records, rows * form.bytes(columns), "records");
         if (columns % Activations.VALUES != 0) {
             throw new IllegalArgumentException(columns + " columns are not a multiple of 32");
         }
-        long count = rows * columns / Activations.VALUES;
-        if (count > 0) {
-            MemorySegment kernel = Objects.requireNonNull(quantisers.get(form));
-            MachineCode.call(kernel, x.address(), records.address(), count, 0, 0, 0, 0, 0, 0);
+        MemorySegment kernel = Objects.requireNonNull(quantisers.get(form));
+        for (int row = 0; row < rows && columns > 0; row++) {
+            long from = x.address() + 4 * columns * row;
+            long to = records.address() + form.bytes(columns) * row;
+            MachineCode.call(kernel, from, to, columns / Activations.VALUES, 0, 0, 0, 0, 0, 0);
         }
     }
 
@@ -195,15 +213,34 @@ public final class X86Products implements AutoCloseable {
             MemorySegment packBuffer) {
         check(w, fromRow, toRow, activations, tokens, out, outStride, packBuffer);
         Format format = format(w.type());
-        long tokenBytes = format.packing.activations().bytes(w.columns());
-        int tile = format.packing.maxTokens(set);
-        // The records of a block of tokens are read once for every group of rows: half the cache is for them.
-        int block = (int) Math.max(3, cacheBytes / 2 / tokenBytes / tile) * tile;
+        Activations form = format.packing.activations();
+        long x = activations.address();
+        if (tokens <= format.packing.maxTokens(set)) {
+            rows(new Product(w, format, 0, w.columns(), x, tokens, out, 0, outStride, packBuffer), fromRow, toRow);
+            return;
+        }
+        // Panels of a chunk stay in the first-level cache for a block of tokens, and the records of a chunk of a
+        // block in half the second-level cache for all rows.
+        long chunk = chunkColumns(format, w.columns());
+        int block = (int) Math.max(4 * MAX_TOKENS, cacheBytes / 2 / form.offset(chunk));
         for (int first = 0; first < tokens; first += block) {
             int count = Math.min(block, tokens - first);
-            long x = activations.address() + first * tokenBytes;
-            rows(new Product(w, format, x, count, out, first * outStride, outStride, packBuffer), fromRow, toRow);
+            long start = first * outStride;
+            for (long column = 0; column < w.columns(); column += chunk) {
+                long columns = Math.min(chunk, w.columns() - column);
+                long records = x + first * form.bytes(w.columns()) + form.offset(column);
+                Product part =
+                        new Product(w, format, column, columns, records, count, out, start, outStride, packBuffer);
+                rows(part, fromRow, toRow);
+            }
         }
+    }
+
+    /** Columns that are packed at once: whole blocks. */
+    private long chunkColumns(Format format, long columns) {
+        int block = Unpacker.blockColumns(format.type);
+        int blockBytes = format.packing.panelBytes(set) * (block / Activations.VALUES);
+        return Math.min(columns, (long) Math.max(1, PANEL_BYTES / blockBytes) * block);
     }
 
     private void check(
@@ -215,6 +252,7 @@ public final class X86Products implements AutoCloseable {
             MemorySegment out,
             long outStride,
             MemorySegment packBuffer) {
+        requireOpen();
         if (!supports(w)) {
             throw new UnsupportedOperationException(
                     "the x86 kernels cannot multiply %s with %d columns".formatted(w.type(), w.columns()));
@@ -224,6 +262,12 @@ public final class X86Products implements AutoCloseable {
         require(activations, tokens * activationBytes(w.type(), w.columns()), "activations");
         require(out, tokens == 0 ? 0 : 4 * ((tokens - 1) * outStride + toRow), "out");
         require(packBuffer, packBytes(w), "packBuffer");
+    }
+
+    private void requireOpen() {
+        if (!arena.scope().isAlive()) {
+            throw new IllegalStateException("the kernels were used after they were closed");
+        }
     }
 
     private static void require(MemorySegment memory, long bytes, String name) {
@@ -245,46 +289,66 @@ public final class X86Products implements AutoCloseable {
         }
         for (int row = from; row < to; row += group) {
             int end = Math.min(row + group, to);
-            // The last group overlaps the one before it, if the range is long enough, or rows that are not wanted.
+            // The last group overlaps the one before it or rows that are not wanted. The former are computed again,
+            // unless they would be added again to what other columns gave.
             int start = Math.max(0, end - group);
-            group(product, start, w.rowBytes(), start >= from ? start : row, end);
+            boolean again = start >= from && product.columns == w.columns();
+            group(product, start, w.rowBytes(), again ? start : row, end);
         }
     }
 
     /** The group of rows from {@code start}, {@code stride} bytes apart; those from {@code wanted} to {@code end} are written. */
     private void group(Product p, int start, long stride, int wanted, int end) {
-        long weights = p.w.segment().address() + start * p.w.rowBytes();
-        long ahead = weights + set.rows() * p.w.rowBytes();
+        Packing packing = p.format.packing;
+        long rowBytes = p.w.rowBytes();
+        long weights = p.w.segment().address() + start * rowBytes + p.format.type.bytes(p.column);
+        long ahead = weights + set.rows() * rowBytes;
         long panels = p.buffer.address() + HEADER;
-        long blocks = p.w.columns() / Unpacker.blockColumns(p.format.type);
-        int tiles = Math.ceilDiv(p.tokens, p.format.packing.maxTokens(set));
-        if (tiles > 1) {
+        long blocks = p.columns / Unpacker.blockColumns(p.format.type);
+        long records = p.columns / Activations.VALUES;
+        long tokenBytes = packing.activations().bytes(p.w.columns());
+        boolean whole = end - wanted == set.rows();
+        boolean direct = p.tokens <= packing.maxTokens(set);
+        int tiles = Math.ceilDiv(p.tokens, packing.maxTokens(set));
+        if (!direct) {
             MachineCode.call(kernel(p.format, PACK), weights, stride, panels, blocks, 0, 0, 0, 0, ahead);
         }
-        long tokenBytes = p.format.packing.activations().bytes(p.w.columns());
-        boolean whole = end - wanted == set.rows();
         for (int i = 0; i < tiles; i++) {
             int first = (int) ((long) p.tokens * i / tiles);
             int count = (int) ((long) p.tokens * (i + 1) / tiles) - first;
-            long x = p.x + first * tokenBytes;
-            long outStart = p.outStart + first * p.outStride;
-            long target = whole ? p.out.address() + 4 * (outStart + start) : p.buffer.address();
+            long index = p.outStart + first * p.outStride;
+            long target = whole ? p.out.address() + 4 * (index + start) : p.buffer.address();
             long targetStride = whole ? 4 * p.outStride : set.vectorBytes();
-            MemorySegment kernel = kernel(p.format, tiles == 1 ? count : TILE + count);
-            long units = tiles == 1 ? blocks : p.w.columns() / Activations.VALUES;
-            MachineCode.call(kernel, weights, stride, panels, units, x, tokenBytes, target, targetStride, ahead);
+            long x = p.x + first * tokenBytes;
+            if (direct) {
+                MemorySegment kernel = kernel(p.format, count);
+                MachineCode.call(kernel, weights, stride, panels, blocks, x, tokenBytes, target, targetStride, ahead);
+            } else {
+                if (!whole && p.column > 0) {
+                    copyRows(p, index, count, start, wanted, end, false);
+                }
+                MemorySegment kernel = kernel(p.format, TILE + count);
+                long from = p.column > 0 ? target : zeros.address();
+                long fromStride = p.column > 0 ? targetStride : 0;
+                MachineCode.call(kernel, 0, fromStride, panels, records, x, tokenBytes, target, targetStride, from);
+            }
             if (!whole) {
-                copyRows(p, outStart, count, start, wanted, end);
+                copyRows(p, index, count, start, wanted, end, true);
             }
         }
     }
 
-    /** Copies the wanted rows of a group from the buffer to their places. */
-    private void copyRows(Product p, long outStart, int tokens, int start, int wanted, int end) {
+    /** Copies the wanted rows of a group from the buffer to the output, or back. */
+    private void copyRows(Product p, long index, int tokens, int start, int wanted, int end, boolean toOutput) {
         for (int t = 0; t < tokens; t++) {
-            long source = (long) t * set.vectorBytes() + 4L * (wanted - start);
-            long index = outStart + t * p.outStride + wanted;
-            MemorySegment.copy(p.buffer, source, p.out, 4 * index, 4L * (end - wanted));
+            long inBuffer = (long) t * set.vectorBytes() + 4L * (wanted - start);
+            long inOutput = 4 * (index + t * p.outStride + wanted);
+            long bytes = 4L * (end - wanted);
+            if (toOutput) {
+                MemorySegment.copy(p.buffer, inBuffer, p.out, inOutput, bytes);
+            } else {
+                MemorySegment.copy(p.out, inOutput, p.buffer, inBuffer, bytes);
+            }
         }
     }
 
@@ -306,7 +370,7 @@ public final class X86Products implements AutoCloseable {
         return kernel;
     }
 
-    /** Frees the code; no call may be running or follow. */
+    /** Frees the code. No call may be running. */
     @Override
     public void close() {
         arena.close();

@@ -62,7 +62,7 @@ final class PlainProducts {
         double sum = 0;
         double magnitude = 0;
         for (int column = 0; column < w.columns(); column += 32) {
-            long record = token * form.bytes(w.columns()) + form.bytes(column);
+            long record = token * form.bytes(w.columns()) + form.offset(column);
             if (form == Activations.INT8) {
                 Codes codes = codes(w.type(), w.segment(), row * w.rowBytes(), column);
                 float scale = records.get(Tensor.FLOAT, record + 32);

@@ -93,6 +93,17 @@ class X86ProductsTest {
 
     @ParameterizedTest
     @EnumSource(InstructionSet.class)
+    void columnsThatArePackedInSeveralPiecesGiveThePlainProduct(InstructionSet set) {
+        try (X86Products products = open(set)) {
+            for (DataType type : FORMATS) {
+                compare(products, type, 17, 2560 / Unpacker.blockColumns(type), 18, Content.RANDOM);
+                compare(products, type, 3, 2560 / Unpacker.blockColumns(type), 18, Content.RANDOM);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(InstructionSet.class)
     void extremeWeightsAndActivationsGiveThePlainProduct(InstructionSet set) {
         try (X86Products products = open(set)) {
             for (DataType type : FORMATS) {
@@ -204,9 +215,11 @@ class X86ProductsTest {
                 float value = i / 32 % 3 == 0 ? random.nextInt(-4, 5) * 0.5f : random.nextFloat(-1, 1);
                 x.set(Tensor.FLOAT, 4L * i, i < 64 ? 0 : scale * value);
             }
-            MemorySegment expected = arena.allocate(form.bytes(columns));
-            form.quantise(x, 0, columns, expected, 0);
-            MemorySegment actual = arena.allocate(form.bytes(columns));
+            long rowBytes = form.bytes(columns / 2);
+            MemorySegment expected = arena.allocate(2 * rowBytes);
+            form.quantise(x, 0, columns / 2, expected, 0);
+            form.quantise(x, 2L * columns, columns / 2, expected, rowBytes);
+            MemorySegment actual = arena.allocate(2 * rowBytes);
             products.quantise(form, x, 2, columns / 2, actual);
             assertThat(actual.mismatch(expected)).isEqualTo(-1);
         }
@@ -233,6 +246,17 @@ class X86ProductsTest {
             assertThat(products.supports(odd)).isFalse();
             assertThatThrownBy(() -> products.product(odd, 0, 16, records, 1, out, 16, buffer))
                     .isInstanceOf(UnsupportedOperationException.class);
+        }
+    }
+
+    @Test
+    void useAfterCloseIsRefused() {
+        try (Arena arena = Arena.ofConfined()) {
+            X86Products products = open(InstructionSet.AVX2);
+            products.close();
+            MemorySegment memory = arena.allocate(128, 64);
+            assertThatThrownBy(() -> products.quantise(Activations.INT8, memory, 1, 32, memory))
+                    .isInstanceOf(IllegalStateException.class);
         }
     }
 
@@ -319,6 +343,7 @@ class X86ProductsTest {
         X86ProductsTest test = new X86ProductsTest();
         for (InstructionSet set : InstructionSet.values()) {
             test.everyNumberOfTokensGivesThePlainProduct(set);
+            test.columnsThatArePackedInSeveralPiecesGiveThePlainProduct(set);
         }
     }
 }

@@ -1,0 +1,270 @@
+package dev.jwen.kernel.x86;
+
+import dev.jwen.kernel.MatrixProducts;
+import dev.jwen.kernel.Operands;
+import dev.jwen.kernel.WorkerPool;
+import dev.jwen.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+
+/**
+ * Sets of products in machine code, shared by the threads of a pool.
+ *
+ * <p>Two steps, and the threads meet after each: the distinct activations become records, then the rows of all weights
+ * are computed in pieces. The pieces are large at first, so that memory is read in long runs, and shrink with the work
+ * that is left, so that the threads finish together. Few activations are not worth a meeting: the caller converts them.
+ *
+ * <p>Results do not depend on the number of threads. With quantised weights a token has the same result in a batch as
+ * alone; with plain numbers the order of additions depends on the number of tokens.
+ */
+final class X86Matmul implements MatrixProducts {
+    /** Values that take a thread a few microseconds to convert. */
+    private static final int CONVERTED_VALUES = 1 << 14;
+
+    /** Work that takes a thread a few microseconds: bytes of weights from memory. */
+    private static final long SMALLEST_PIECE = 48 << 10;
+
+    /** Weights that are multiplied with one token in the time in which one byte is read. */
+    private static final int PRODUCTS_PER_BYTE = 14;
+
+    /** Each piece is this part of what is left for each thread. */
+    private static final int PARTS = 2;
+
+    private static final Tensor NONE = Tensor.f32(0, 32);
+
+    private final X86Products products;
+    private final WorkerPool pool;
+
+    private Input[] inputs = new Input[0];
+    private int inputCount;
+    private Product[] set = new Product[0];
+    private int count;
+    private Piece[] pieces = new Piece[0];
+    private int pieceCount;
+
+    private MemorySegment records = MemorySegment.NULL;
+    private final MemorySegment[] packBuffers;
+
+    /** Activations and their records. */
+    private static final class Input {
+        private Tensor x = NONE;
+        private Activations form = Activations.F32;
+        private MemorySegment records = MemorySegment.NULL;
+        /** First of its rows in the numbering over all inputs. */
+        private int firstRow;
+
+        private int rows() {
+            return (int) x.rows();
+        }
+
+        private long bytes() {
+            return x.rows() * form.bytes(x.columns());
+        }
+    }
+
+    /** {@code out = input · wᵀ}. */
+    private static final class Product {
+        private int input;
+        private Tensor w = NONE;
+        private Tensor out = NONE;
+
+        /** Work for one row, in bytes read from memory. */
+        private long rowWork() {
+            return w.rowBytes() + w.columns() * out.rows() / PRODUCTS_PER_BYTE;
+        }
+    }
+
+    /** Some rows of a product. */
+    private static final class Piece {
+        private int product;
+        private int fromRow;
+        private int toRow;
+    }
+
+    /** Takes over {@code products}, but not the pool. */
+    X86Matmul(X86Products products, WorkerPool pool) {
+        this.products = products;
+        this.pool = pool;
+        this.packBuffers = new MemorySegment[pool.threads()];
+        Arrays.fill(packBuffers, MemorySegment.NULL);
+    }
+
+    @Override
+    public String name() {
+        return X86Provider.NAME;
+    }
+
+    @Override
+    public boolean supports(Tensor w) {
+        return products.supports(w);
+    }
+
+    @Override
+    public void begin() {
+        count = 0;
+        inputCount = 0;
+    }
+
+    @Override
+    public void add(Tensor x, Tensor w, Tensor out) {
+        Operands.matrix("x", x, x.rows(), w.columns());
+        Operands.weight("w", w, w.rows(), w.columns());
+        Operands.matrix("out", out, x.rows(), w.rows());
+        if (count == set.length) {
+            set = Arrays.copyOf(set, Math.max(8, 2 * count));
+            Arrays.setAll(set, i -> set[i] == null ? new Product() : set[i]);
+        }
+        Product product = set[count++];
+        product.input = input(x, products.activations(w.type()));
+        product.w = w;
+        product.out = out;
+    }
+
+    /** Number of the input {@code x} in this form, which is new unless it is among the last ones of the same {@code x}. */
+    private int input(Tensor x, Activations form) {
+        for (int i = inputCount - 1; i >= 0 && inputs[i].x.equals(x); i--) {
+            if (inputs[i].form == form) {
+                return i;
+            }
+        }
+        if (inputCount == inputs.length) {
+            inputs = Arrays.copyOf(inputs, Math.max(8, 2 * inputCount));
+            Arrays.setAll(inputs, i -> inputs[i] == null ? new Input() : inputs[i]);
+        }
+        inputs[inputCount].x = x;
+        inputs[inputCount].form = form;
+        return inputCount++;
+    }
+
+    @Override
+    public void run() {
+        convert();
+        cut();
+        growPackBuffers();
+        pool.run(pieceCount, 1, (worker, from, to) -> {
+            for (int i = from; i < to; i++) {
+                compute(pieces[i], packBuffers[worker]);
+            }
+        });
+        forget();
+    }
+
+    // ---- Activations.
+
+    private void convert() {
+        long bytes = 0;
+        int rows = 0;
+        long values = 0;
+        for (int i = 0; i < inputCount; i++) {
+            bytes += inputs[i].bytes();
+            rows += inputs[i].rows();
+            values += inputs[i].x.size();
+        }
+        if (records.byteSize() < bytes) {
+            records = Arena.ofAuto().allocate(bytes, 64);
+        }
+        long at = 0;
+        int firstRow = 0;
+        for (int i = 0; i < inputCount; i++) {
+            Input input = inputs[i];
+            input.records = records.asSlice(at, input.bytes());
+            input.firstRow = firstRow;
+            at += input.bytes();
+            firstRow += input.rows();
+        }
+        long pieces = Math.clamp(values / CONVERTED_VALUES, 1, 8L * pool.threads());
+        pool.run(rows, Math.max(1, Math.ceilDiv(rows, (int) pieces)), (worker, from, to) -> convertRows(from, to));
+    }
+
+    /** The rows {@code from} to {@code to - 1} of all inputs together. */
+    private void convertRows(int from, int to) {
+        for (int i = 0; i < inputCount; i++) {
+            Input input = inputs[i];
+            int first = Math.max(0, from - input.firstRow);
+            int last = Math.min(input.rows(), to - input.firstRow);
+            if (first < last) {
+                MemorySegment x = input.x.segment().asSlice(first * input.x.rowBytes());
+                MemorySegment target = input.records.asSlice(first * input.form.bytes(input.x.columns()));
+                products.quantise(input.form, x, last - first, input.x.columns(), target);
+            }
+        }
+    }
+
+    // ---- Products.
+
+    /** Cuts the rows of all products into pieces. */
+    private void cut() {
+        long left = 0;
+        for (int i = 0; i < count; i++) {
+            left += set[i].w.rows() * set[i].rowWork();
+        }
+        pieceCount = 0;
+        for (int i = 0; i < count; i++) {
+            long rowWork = set[i].rowWork();
+            int rows = Math.toIntExact(set[i].w.rows());
+            for (int row = 0; row < rows; ) {
+                long work = Math.max(SMALLEST_PIECE, left / ((long) PARTS * pool.threads()));
+                long groups = Math.max(1, work / (rowWork * products.rowGroup()));
+                int next = (int) Math.min(rows, row + groups * products.rowGroup());
+                addPiece(i, row, next);
+                left -= (next - row) * rowWork;
+                row = next;
+            }
+        }
+    }
+
+    private void addPiece(int product, int fromRow, int toRow) {
+        if (pieceCount == pieces.length) {
+            pieces = Arrays.copyOf(pieces, Math.max(64, 2 * pieceCount));
+            Arrays.setAll(pieces, i -> pieces[i] == null ? new Piece() : pieces[i]);
+        }
+        Piece piece = pieces[pieceCount++];
+        piece.product = product;
+        piece.fromRow = fromRow;
+        piece.toRow = toRow;
+    }
+
+    private void growPackBuffers() {
+        long bytes = 0;
+        for (int i = 0; i < count; i++) {
+            bytes = Math.max(bytes, products.packBytes(set[i].w));
+        }
+        if (packBuffers[0].byteSize() < bytes) {
+            for (int i = 0; i < packBuffers.length; i++) {
+                packBuffers[i] = Arena.ofAuto().allocate(bytes, 64);
+            }
+        }
+    }
+
+    private void compute(Piece piece, MemorySegment packBuffer) {
+        Product product = set[piece.product];
+        products.product(
+                product.w,
+                piece.fromRow,
+                piece.toRow,
+                inputs[product.input].records,
+                Math.toIntExact(product.out.rows()),
+                product.out.segment(),
+                product.out.columns(),
+                packBuffer);
+    }
+
+    /** Lets go of the tensors. */
+    private void forget() {
+        for (int i = 0; i < inputCount; i++) {
+            inputs[i].x = NONE;
+            inputs[i].records = MemorySegment.NULL;
+        }
+        for (int i = 0; i < count; i++) {
+            set[i].w = NONE;
+            set[i].out = NONE;
+        }
+        begin();
+    }
+
+    @Override
+    public void close() {
+        products.close();
+    }
+}

@@ -1,0 +1,56 @@
+package dev.jwen.kernel.x86;
+
+import dev.jwen.kernel.Backends;
+import dev.jwen.kernel.Kernels;
+import dev.jwen.kernel.KernelsProvider;
+import dev.jwen.kernel.ProductsHost;
+import dev.jwen.kernel.WorkerPool;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/** Offers the back end whose matrix products are machine code and everything else that of a {@link ProductsHost}. */
+public final class X86Provider implements KernelsProvider {
+    /** Also the name of the products. */
+    static final String NAME = "x86";
+
+    @Override
+    public String name() {
+        return NAME;
+    }
+
+    @Override
+    public String description() {
+        return "%s (%s)".formatted(NAME, X86Products.fastest());
+    }
+
+    /** Activations are rounded to 8 bits for quantised weights. */
+    @Override
+    public boolean isExact() {
+        return false;
+    }
+
+    @Override
+    public int priority() {
+        return 20;
+    }
+
+    @Override
+    public Optional<String> unavailable() {
+        return Optional.ofNullable(X86Products.obstacle())
+                .or(() -> hosts().findFirst().flatMap(KernelsProvider::unavailable));
+    }
+
+    @Override
+    public Kernels open(int threads) {
+        ProductsHost host =
+                hosts().findFirst().orElseThrow(() -> new IllegalStateException("no back end takes other products"));
+        X86Products products = new X86Products();
+        WorkerPool pool = new WorkerPool(threads);
+        return host.open(pool, new X86Matmul(products, pool));
+    }
+
+    /** Best first. */
+    private static Stream<ProductsHost> hosts() {
+        return Backends.all().stream().filter(ProductsHost.class::isInstance).map(ProductsHost.class::cast);
+    }
+}
