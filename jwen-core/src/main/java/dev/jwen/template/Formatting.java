@@ -365,9 +365,11 @@ final class Formatting {
                             "unsupported format string passed to %s.__format__".formatted(Values.typeName(value)));
                 }
                 Spec parsed = spec(spec, value, '>');
-                yield "eEfFgG%".indexOf(parsed.type()) >= 0
-                        ? real(Arithmetic.real(value), parsed)
-                        : integer(Arithmetic.big(value), parsed);
+                boolean real = "eEfFgG%".indexOf(parsed.type()) >= 0;
+                if (!real && parsed.precision() >= 0) {
+                    throw TemplateException.evaluation("Precision not allowed in integer format specifier");
+                }
+                yield real ? real(Arithmetic.real(value), parsed) : integer(Arithmetic.big(value), parsed);
             }
         };
     }
@@ -409,6 +411,12 @@ final class Formatting {
         char type = end < points.length ? (char) points[end++] : 0;
         if (value instanceof String && type != 0 && type != 's') {
             throw unknown(type, "str");
+        }
+        if (value instanceof String && sign != '-') {
+            throw TemplateException.evaluation("Sign not allowed in string format specifier");
+        }
+        if (value instanceof String && !grouping.isEmpty()) {
+            throw TemplateException.evaluation("Cannot specify '%s' with 's'.".formatted(grouping));
         }
         if (end < points.length || (value instanceof String && align == '=')) {
             throw TemplateException.evaluation(

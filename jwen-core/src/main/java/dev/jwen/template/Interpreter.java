@@ -195,8 +195,10 @@ final class Interpreter {
     }
 
     private String recurse(Statement.For statement, Object items, Scope scope, int depth) {
+        budget.enter();
         StringBuilder out = new StringBuilder();
         loop(statement, items, scope, depth, out);
+        budget.leave();
         return out.toString();
     }
 
@@ -393,12 +395,16 @@ final class Interpreter {
     }
 
     private Object invoke(Object callee, Arguments arguments) {
-        return switch (callee) {
-            case Invocable invocable -> invocable.invoke(this, arguments);
-            case Undefined undefined -> throw undefined.failure();
-            default ->
-                throw TemplateException.evaluation("'%s' object is not callable".formatted(Values.typeName(callee)));
-        };
+        if (callee instanceof Undefined undefined) {
+            throw undefined.failure();
+        }
+        if (!(callee instanceof Invocable invocable)) {
+            throw TemplateException.evaluation("'%s' object is not callable".formatted(Values.typeName(callee)));
+        }
+        budget.enter();
+        Object result = invocable.invoke(this, arguments);
+        budget.leave();
+        return result;
     }
 
     private Object filter(Expression.Filter filter, Scope scope) {
