@@ -101,7 +101,7 @@ class HostileTemplateTest {
         long start = System.nanoTime();
         TemplateException failure = TemplateTest.failure(source, Map.of("x", 1));
         assertThat(failure.kind()).as(failure.getMessage()).isEqualTo(Kind.LIMIT);
-        assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(20));
+        assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofMinutes(1));
     }
 
     static Stream<String> deep() {
