@@ -24,8 +24,8 @@ import org.junit.jupiter.api.Test;
 class AllocationTest {
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
-    /** Room for the task of each operation, a few views of memory and records; one vector per value would be 100 times. */
-    private static final long MAX_BYTES = 16 * 1024;
+    /** Room for the task of each operation, views of memory and records; a boxed vector in a loop makes megabytes. */
+    private static final long MAX_BYTES = 64 * 1024;
 
     /** Long enough for the compiler on a busy machine. */
     private static final long PATIENCE_NANOS = 60_000_000_000L;
