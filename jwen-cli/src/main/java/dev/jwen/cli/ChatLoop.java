@@ -33,7 +33,8 @@ final class ChatLoop {
             /stats                speed and memory
             /exit                 leave (also Ctrl-D)
 
-            A line that ends with \\ goes on in the next; \"\"\" opens and closes a message of several lines.
+            A line that ends with \\ goes on in the next.
+            \"\"\" opens and closes a message of several lines.
             Ctrl-C stops an answer.""";
 
     private final Engine engine;
@@ -190,7 +191,9 @@ final class ChatLoop {
                     err.println("(the context of %,d tokens is full; /clear begins anew)"
                             .formatted(engine.contextTokens()));
                 case STOP, STOP_STRING -> {
-                    // Nothing to say.
+                    if (reply.completion().text().isBlank()) {
+                        err.println("(the model ended its turn without a word)");
+                    }
                 }
             }
             err.flush();
