@@ -159,8 +159,7 @@ final class Tiles {
     }
 
     /** {@link #outer4x3} or its narrower forms, for 1 to 3 vectors of columns. */
-    static void outer4(
-            long a, long aRow, long aStep, long b, long bStep, int count, long c, long cRow, int vectors) {
+    static void outer4(long a, long aRow, long aStep, long b, long bStep, int count, long c, long cRow, int vectors) {
         switch (vectors) {
             case 3 -> outer4x3(a, aRow, aStep, b, bStep, count, c, cRow);
             case 2 -> outer4x2(a, aRow, aStep, b, bStep, count, c, cRow);

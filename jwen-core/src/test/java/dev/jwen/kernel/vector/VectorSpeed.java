@@ -50,7 +50,7 @@ final class VectorSpeed {
         for (int i = 0; i < weights.length; i++) {
             weights[i] = RandomWeights.of(type, ROWS, COLUMNS, random());
         }
-        VectorMatmul matmul = new VectorMatmul(pool);
+        VectorMatmul matmul = new VectorMatmul(pool, null);
         StringBuilder line = new StringBuilder();
         for (int tokens : new int[] {1, 2, 4, 8, 12, 16, 48, 512}) {
             Tensor x = RandomWeights.of(DataType.F32, tokens, COLUMNS, random());
