@@ -1,5 +1,6 @@
 """Renders the templates below with jinja2 in the Hugging Face setup and writes cases.json beside this file."""
 
+import copy
 import json
 import os
 
@@ -139,7 +140,7 @@ TEMPLATES = [
 
 def outcome(source):
     try:
-        return {"output": environment().from_string(source).render(**VARIABLES)}
+        return {"output": environment().from_string(source).render(**copy.deepcopy(VARIABLES))}
     except (jinja2.exceptions.TemplateSyntaxError, SyntaxError) as e:
         return {"error": "SYNTAX"}
     except Rejected as e:

@@ -48,6 +48,21 @@ record Arguments(List<Object> positional, Map<String, Object> keywords) {
         return new Bound(callee, values);
     }
 
+    /** Adds what was passed with {@code **}. */
+    static void addKeywords(Map<String, Object> keywords, Object more) {
+        if (!(more instanceof Dict dict)) {
+            throw TemplateException.evaluation("argument after ** must be a mapping, not " + Values.typeName(more));
+        }
+        for (Dict.Entry entry : dict.entries()) {
+            if (!(entry.key() instanceof String name)) {
+                throw TemplateException.evaluation("keywords must be strings");
+            }
+            if (keywords.put(name, entry.value()) != null) {
+                throw TemplateException.evaluation("got multiple values for keyword argument '%s'".formatted(name));
+            }
+        }
+    }
+
     /** Values by parameter, with the conversions parameters need. */
     static final class Bound {
         private final String callee;

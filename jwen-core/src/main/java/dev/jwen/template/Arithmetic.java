@@ -79,6 +79,7 @@ final class Arithmetic {
     }
 
     Object binary(String operator, Object a, Object b) {
+        budget.step();
         if (a instanceof Long x && b instanceof Long y) {
             return longs(operator, x, y);
         }

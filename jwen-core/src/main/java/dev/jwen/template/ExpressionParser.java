@@ -70,13 +70,23 @@ final class ExpressionParser {
 
     /** Counts a level of nesting; the bound keeps the parser's own recursion small. */
     void enter() {
-        if (++nesting > MAX_NESTING) {
+        enter(1);
+    }
+
+    /** Counts a level that weighs as many levels of expressions on the stack. */
+    void enter(int weight) {
+        nesting += weight;
+        if (nesting > MAX_NESTING) {
             throw tokens.fail("more than %d levels of nesting".formatted(MAX_NESTING));
         }
     }
 
     void leave() {
-        nesting--;
+        leave(1);
+    }
+
+    void leave(int weight) {
+        nesting -= weight;
     }
 
     /** One expression, or a tuple where commas follow it, up to the end of the tag or one of the given names. */
@@ -315,6 +325,9 @@ final class ExpressionParser {
 
     private Expression subscript(Expression object) {
         tokens.next();
+        if (tokens.skipOperator("]")) {
+            return new Expression.Item(object, new Expression.TupleOf(List.of()));
+        }
         Expression start = tokens.isOperator(":") ? null : expression();
         Expression result;
         if (start != null && !tokens.isOperator(":")) {
@@ -335,7 +348,7 @@ final class ExpressionParser {
 
     private Expression tupleKey(Expression first) {
         List<Expression> items = new ArrayList<>(List.of(first));
-        while (tokens.skipOperator(",") && !tokens.isOperator("]")) {
+        while (tokens.skipOperator(",")) {
             items.add(expression());
         }
         return new Expression.TupleOf(items);

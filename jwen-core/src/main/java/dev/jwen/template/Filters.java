@@ -17,6 +17,11 @@ final class Filters {
         Object apply(Interpreter in, Object value, Arguments arguments);
     }
 
+    /** A filter without arguments. */
+    interface PlainFilter {
+        Object apply(Interpreter in, Object value);
+    }
+
     private static final Map<String, Filter> FILTERS = new HashMap<>();
 
     static {
@@ -24,8 +29,8 @@ final class Filters {
         FILTERS.put("tojson", Filters::toJson);
         FILTERS.put("default", Filters::orDefault);
         FILTERS.put("d", Filters::orDefault);
-        FILTERS.put("string", (in, value, a) -> in.printer.str(value));
-        FILTERS.put("safe", (in, value, a) -> in.printer.str(value));
+        plain(FILTERS, "string", (in, value) -> in.printer.str(value));
+        plain(FILTERS, "safe", (in, value) -> in.printer.str(value));
         FILTERS.put(
                 "trim",
                 (in, value, a) -> StringMethods.strip(
@@ -33,7 +38,7 @@ final class Filters {
         for (String name : List.of("upper", "lower", "capitalize")) {
             FILTERS.put(name, (in, value, a) -> method(in, value, name, a));
         }
-        FILTERS.put("title", (in, value, a) -> title(in, in.printer.str(value)));
+        plain(FILTERS, "title", (in, value) -> title(in, in.printer.str(value)));
         FILTERS.put(
                 "center",
                 (in, value, a) -> StringMethods.pad(
@@ -41,17 +46,17 @@ final class Filters {
         FILTERS.put("replace", Filters::replace);
         FILTERS.put("indent", Filters::indent);
         FILTERS.put("truncate", Filters::truncate);
-        FILTERS.put("wordcount", (in, value, a) -> wordCount(in, in.printer.str(value)));
+        plain(FILTERS, "wordcount", (in, value) -> wordCount(in, in.printer.str(value)));
         FILTERS.put("wordwrap", WordWrap::filter);
-        FILTERS.put("escape", Filters::escape);
-        FILTERS.put("e", Filters::escape);
-        FILTERS.put("forceescape", Filters::escape);
-        FILTERS.put("urlencode", Filters::urlEncode);
+        plain(FILTERS, "escape", Filters::escape);
+        plain(FILTERS, "e", Filters::escape);
+        plain(FILTERS, "forceescape", Filters::escape);
+        plain(FILTERS, "urlencode", Filters::urlEncode);
         FILTERS.put("format", Filters::format);
         FILTERS.put("int", Filters::toInteger);
         FILTERS.put("float", Filters::toFloat);
         FILTERS.put("round", Filters::round);
-        FILTERS.put("abs", (in, value, a) -> absolute(value));
+        plain(FILTERS, "abs", (in, value) -> absolute(value));
         FILTERS.put("attr", (in, value, a) -> {
             String name = a.bind("attr", 1, "name").text(0);
             Object found = Attributes.find(value, name);
@@ -60,6 +65,13 @@ final class Filters {
     }
 
     private Filters() {}
+
+    static void plain(Map<String, Filter> filters, String name, PlainFilter filter) {
+        filters.put(name, (in, value, arguments) -> {
+            arguments.bind(name, 0);
+            return filter.apply(in, value);
+        });
+    }
 
     static boolean exists(String name) {
         return FILTERS.containsKey(name);
@@ -199,7 +211,7 @@ final class Filters {
         return words;
     }
 
-    private static Object escape(Interpreter in, Object value, Arguments arguments) {
+    private static Object escape(Interpreter in, Object value) {
         String text = in.printer.str(value);
         StringBuilder out = new StringBuilder(text.length());
         for (int i = 0; i < text.length(); i++) {
@@ -217,7 +229,7 @@ final class Filters {
         return out.toString();
     }
 
-    private static Object urlEncode(Interpreter in, Object value, Arguments arguments) {
+    private static Object urlEncode(Interpreter in, Object value) {
         if (value instanceof String || Arithmetic.isNumber(value) || value == None.NONE) {
             return percentEncoded(in, in.printer.str(value), "/");
         }
@@ -307,9 +319,11 @@ final class Filters {
             return rounded(value, Math.clamp(precision, -400, 1100));
         }
         Object scale = in.arithmetic.binary("**", 10L, (long) precision);
-        double scaled = Arithmetic.real(in.arithmetic.binary("*", value, scale));
-        Object whole = Arithmetic.integer(
-                Formatting.truncated(method.equals("ceil") ? Math.ceil(scaled) : Math.floor(scaled)));
+        Object scaled = in.arithmetic.binary("*", value, scale);
+        Object whole = scaled instanceof Double number
+                ? Arithmetic.integer(
+                        Formatting.truncated(method.equals("ceil") ? Math.ceil(number) : Math.floor(number)))
+                : scaled;
         return in.arithmetic.binary("/", whole, scale);
     }
 

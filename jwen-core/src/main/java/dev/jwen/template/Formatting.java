@@ -4,11 +4,9 @@ import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.math.MathContext;
 import java.math.RoundingMode;
-import java.util.List;
 
 /** Python's two ways of putting values into a text: {@code "%s" % value} and {@code "{}".format(value)}. */
 final class Formatting {
-    private static final int MANUAL = -1;
     private static final int MAX_FRACTION = 1_100; // no double has more digits; the rest are zeros
 
     private final Interpreter in;
@@ -25,7 +23,7 @@ final class Formatting {
      * @param precision -1 for none
      * @param type the conversion, or 0 for the value's own
      */
-    private record Spec(
+    record Spec(
             char align,
             String fill,
             char sign,
@@ -36,166 +34,7 @@ final class Formatting {
             char type) {}
 
     String percent(String format, Object values) {
-        return new Percent(format, values).run();
-    }
-
-    /** One run of the % operator. */
-    private final class Percent {
-        private final String format;
-        private final Object values;
-        private final boolean mapping;
-        private final List<Object> items;
-        private int used;
-        private int at;
-
-        Percent(String format, Object values) {
-            this.format = format;
-            this.values = values;
-            this.items = values instanceof Tuple tuple ? tuple.items() : List.of(values);
-            this.mapping = values instanceof Dict || values instanceof List || values instanceof Undefined;
-        }
-
-        String run() {
-            StringBuilder out = new StringBuilder();
-            while (at < format.length()) {
-                int start = format.indexOf('%', at);
-                in.budget.append(out, format.substring(at, start < 0 ? format.length() : start));
-                if (start < 0) {
-                    break;
-                }
-                at = start + 1;
-                in.budget.append(out, conversion());
-            }
-            if (used < items.size() && !mapping) {
-                throw TemplateException.evaluation("not all arguments converted during string formatting");
-            }
-            return out.toString();
-        }
-
-        private char peek() {
-            if (at >= format.length()) {
-                throw TemplateException.evaluation("incomplete format");
-            }
-            return format.charAt(at);
-        }
-
-        private String conversion() {
-            Object named = peek() == '(' ? named() : null;
-            boolean left = false;
-            boolean zero = false;
-            boolean alternate = false;
-            char sign = '-';
-            while ("-+ #0".indexOf(peek()) >= 0) {
-                char flag = format.charAt(at++);
-                left |= flag == '-';
-                zero |= flag == '0';
-                alternate |= flag == '#';
-                sign = flag == '+' || (flag == ' ' && sign != '+') ? flag : sign;
-            }
-            int width = number();
-            int precision = -1;
-            if (peek() == '.') {
-                at++;
-                precision = number();
-            }
-            while ("hlL".indexOf(peek()) >= 0) {
-                at++;
-            }
-            char type = format.charAt(at++);
-            if (type == '%') {
-                return "%";
-            }
-            Object value = named == null ? next() : named;
-            boolean numeric = "diuoxXeEfFgG".indexOf(type) >= 0;
-            char align = left || width < 0 ? '<' : zero && numeric ? '=' : '>';
-            Spec spec =
-                    new Spec(align, align == '=' ? "0" : " ", sign, alternate, Math.abs(width), "", precision, type);
-            return converted(value, spec);
-        }
-
-        private Object named() {
-            int close = format.indexOf(')', at);
-            if (!(values instanceof Dict dict)) {
-                throw TemplateException.evaluation("format requires a mapping");
-            }
-            if (close < 0) {
-                throw TemplateException.evaluation("incomplete format key");
-            }
-            String name = format.substring(at + 1, close);
-            at = close + 1;
-            Object value = dict.get(name);
-            if (value == null) {
-                throw TemplateException.evaluation(Printer.quote(name));
-            }
-            return value;
-        }
-
-        private Object next() {
-            if (used >= items.size()) {
-                throw TemplateException.evaluation("not enough arguments for format string");
-            }
-            return items.get(used++);
-        }
-
-        private int number() {
-            if (peek() == '*') {
-                at++;
-                return Math.clamp(Values.index(next()), -Integer.MAX_VALUE, Integer.MAX_VALUE);
-            }
-            int start = at;
-            while (peek() >= '0' && peek() <= '9') {
-                at++;
-            }
-            return parsed(format.substring(start, at), 0);
-        }
-
-        private String converted(Object value, Spec spec) {
-            return switch (spec.type()) {
-                case 's' -> text(in.printer.str(value), spec);
-                case 'r' -> text(in.printer.repr(value), spec);
-                case 'a' -> text(ascii(in.printer.repr(value)), spec);
-                case 'c' ->
-                    text(value instanceof String text ? text : Character.toString((int) Values.index(value)), spec);
-                case 'd', 'i', 'u' -> integer(toInteger(value, spec.type()), precise(spec));
-                case 'o', 'x', 'X' -> {
-                    if (!Arithmetic.isInteger(value)) {
-                        throw needs(spec.type(), "an integer", value);
-                    }
-                    yield integer(Arithmetic.big(value), precise(spec));
-                }
-                case 'e', 'E', 'f', 'F', 'g', 'G' -> {
-                    if (!Arithmetic.isNumber(value)) {
-                        throw TemplateException.evaluation("must be real number, not " + Values.typeName(value));
-                    }
-                    yield real(Arithmetic.real(value), spec);
-                }
-                default ->
-                    throw TemplateException.evaluation("unsupported format character '%s' (0x%x) at index %d"
-                            .formatted(spec.type(), (int) spec.type(), at - 1));
-            };
-        }
-
-        /** For integers the precision is the least number of digits. */
-        private Spec precise(Spec spec) {
-            char type = spec.type() == 'i' || spec.type() == 'u' ? 'd' : spec.type();
-            return new Spec(
-                    spec.align(), spec.fill(), spec.sign(), spec.alternate(), spec.width(), "", spec.precision(), type);
-        }
-
-        private BigInteger toInteger(Object value, char type) {
-            if (value instanceof Double number) {
-                return truncated(number);
-            }
-            if (!Arithmetic.isInteger(value)) {
-                throw needs(type, "a real number", value);
-            }
-            return Arithmetic.big(value);
-        }
-
-        private TemplateException needs(char type, String what, Object value) {
-            return TemplateException.evaluation(
-                    "%%%c format: %s is required, not %s".formatted(type, what, Values.typeName(value)));
-        }
+        return new PercentFormat(in, this, format, values).run();
     }
 
     static BigInteger truncated(double number) {
@@ -206,13 +45,13 @@ final class Formatting {
         return new BigDecimal(number).toBigInteger();
     }
 
-    private static String ascii(String text) {
+    static String ascii(String text) {
         StringBuilder out = new StringBuilder();
         text.codePoints().forEach(c -> out.append(c < 0x80 ? Character.toString(c) : Printer.hexEscape(c)));
         return out.toString();
     }
 
-    private static int parsed(String digits, int fallback) {
+    static int parsed(String digits, int fallback) {
         if (digits.length() > 9) {
             throw TemplateException.evaluation("Too many decimal digits in format string");
         }
@@ -220,139 +59,10 @@ final class Formatting {
     }
 
     String format(String format, Arguments arguments) {
-        return new Braces(arguments).run(format, 2);
+        return new BraceFormat(in, this, arguments).run(format, 2);
     }
 
-    /** One run of str.format. */
-    private final class Braces {
-        private final Arguments arguments;
-        private int automatic; // the next unnumbered field, or MANUAL
-
-        Braces(Arguments arguments) {
-            this.arguments = arguments;
-        }
-
-        String run(String format, int depth) {
-            if (depth < 0) {
-                throw TemplateException.evaluation("Max string recursion exceeded");
-            }
-            StringBuilder out = new StringBuilder();
-            int i = 0;
-            while (i < format.length()) {
-                char c = format.charAt(i);
-                if (c != '{' && c != '}') {
-                    out.append(c);
-                    i++;
-                } else if (i + 1 < format.length() && format.charAt(i + 1) == c) {
-                    out.append(c);
-                    i += 2;
-                } else if (c == '}') {
-                    throw TemplateException.evaluation("Single '}' encountered in format string");
-                } else {
-                    int end = end(format, i + 1);
-                    in.budget.append(out, field(format.substring(i + 1, end), depth));
-                    i = end + 1;
-                }
-            }
-            in.budget.characters(out.length());
-            return out.toString();
-        }
-
-        private int end(String format, int from) {
-            int open = 1;
-            for (int i = from; i < format.length(); i++) {
-                open += format.charAt(i) == '{' ? 1 : format.charAt(i) == '}' ? -1 : 0;
-                if (open == 0) {
-                    return i;
-                }
-            }
-            throw TemplateException.evaluation(
-                    from == format.length()
-                            ? "Single '{' encountered in format string"
-                            : "expected '}' before end of string");
-        }
-
-        private String field(String field, int depth) {
-            int nameEnd = 0;
-            boolean inBrackets = false;
-            while (nameEnd < field.length() && (inBrackets || ":!".indexOf(field.charAt(nameEnd)) < 0)) {
-                inBrackets = field.charAt(nameEnd) == '[' || (inBrackets && field.charAt(nameEnd) != ']');
-                nameEnd++;
-            }
-            Object value = value(field.substring(0, nameEnd));
-            String rest = field.substring(nameEnd);
-            if (rest.startsWith("!")) {
-                if (rest.length() < 2 || (rest.length() > 2 && rest.charAt(2) != ':')) {
-                    throw TemplateException.evaluation("expected ':' after conversion specifier");
-                }
-                value = switch (rest.charAt(1)) {
-                    case 's' -> in.printer.str(value);
-                    case 'r' -> in.printer.repr(value);
-                    case 'a' -> ascii(in.printer.repr(value));
-                    default -> throw TemplateException.evaluation("Unknown conversion specifier " + rest.charAt(1));
-                };
-                rest = rest.substring(2);
-            }
-            return formatted(value, rest.isEmpty() ? "" : run(rest.substring(1), depth - 1));
-        }
-
-        private Object value(String name) {
-            if (name.isEmpty() ? automatic == MANUAL : isIndex(name) && automatic > 0) {
-                throw TemplateException.evaluation(
-                        "cannot switch from manual field specification to automatic field numbering");
-            }
-            automatic = isIndex(name) ? MANUAL : automatic;
-            int first = 0;
-            while (first < name.length() && ".[".indexOf(name.charAt(first)) < 0) {
-                first++;
-            }
-            Object value = argument(name.substring(0, first));
-            int i = first;
-            while (i < name.length()) {
-                boolean attribute = name.charAt(i) == '.';
-                int end = attribute ? nextPart(name, i + 1) : name.indexOf(']', i);
-                if (end < 0 || end == i + 1) {
-                    throw TemplateException.evaluation("Empty attribute in format string");
-                }
-                String part = name.substring(i + 1, end);
-                value = attribute
-                        ? in.attribute(value, part)
-                        : in.item(value, isIndex(part) ? (Object) (long) parsed(part, 0) : part);
-                i = attribute ? end : end + 1;
-            }
-            return value;
-        }
-
-        private static int nextPart(String name, int from) {
-            int i = from;
-            while (i < name.length() && ".[".indexOf(name.charAt(i)) < 0) {
-                i++;
-            }
-            return i;
-        }
-
-        private static boolean isIndex(String name) {
-            return !name.isEmpty() && name.chars().allMatch(c -> c >= '0' && c <= '9');
-        }
-
-        private Object argument(String name) {
-            if (!name.isEmpty() && !isIndex(name)) {
-                Object value = arguments.keywords().get(name);
-                if (value == null) {
-                    throw TemplateException.evaluation(Printer.quote(name));
-                }
-                return value;
-            }
-            int index = name.isEmpty() ? automatic++ : parsed(name, 0);
-            if (index >= arguments.positional().size()) {
-                throw TemplateException.evaluation(
-                        "Replacement index %d out of range for positional args tuple".formatted(index));
-            }
-            return arguments.positional().get(index);
-        }
-    }
-
-    private String formatted(Object value, String spec) {
+    String formatted(Object value, String spec) {
         if (spec.isEmpty()) {
             return in.printer.str(value);
         }
@@ -365,9 +75,11 @@ final class Formatting {
                             "unsupported format string passed to %s.__format__".formatted(Values.typeName(value)));
                 }
                 Spec parsed = spec(spec, value, '>');
-                yield "eEfFgG%".indexOf(parsed.type()) >= 0
-                        ? real(Arithmetic.real(value), parsed)
-                        : integer(Arithmetic.big(value), parsed);
+                boolean real = "eEfFgG%".indexOf(parsed.type()) >= 0;
+                if (!real && parsed.precision() >= 0) {
+                    throw TemplateException.evaluation("Precision not allowed in integer format specifier");
+                }
+                yield real ? real(Arithmetic.real(value), parsed) : integer(Arithmetic.big(value), parsed);
             }
         };
     }
@@ -410,6 +122,12 @@ final class Formatting {
         if (value instanceof String && type != 0 && type != 's') {
             throw unknown(type, "str");
         }
+        if (value instanceof String && sign != '-') {
+            throw TemplateException.evaluation("Sign not allowed in string format specifier");
+        }
+        if (value instanceof String && !grouping.isEmpty()) {
+            throw TemplateException.evaluation("Cannot specify '%s' with 's'.".formatted(grouping));
+        }
         if (end < points.length || (value instanceof String && align == '=')) {
             throw TemplateException.evaluation(
                     "Invalid format specifier '%s' for object of type '%s'".formatted(spec, Values.typeName(value)));
@@ -425,7 +143,7 @@ final class Formatting {
         return i;
     }
 
-    private String text(String text, Spec spec) {
+    String text(String text, Spec spec) {
         return padded("", spec.precision() < 0 ? text : Text.prefix(text, spec.precision()), spec);
     }
 
@@ -441,7 +159,7 @@ final class Formatting {
         return spec.fill().repeat(left) + text + spec.fill().repeat(blanks - left);
     }
 
-    private String integer(BigInteger value, Spec spec) {
+    String integer(BigInteger value, Spec spec) {
         BigInteger size = value.abs();
         String digits = switch (spec.type()) {
             case 'b' -> size.toString(2);
@@ -481,7 +199,7 @@ final class Formatting {
         return out.toString();
     }
 
-    private String real(double value, Spec spec) {
+    String real(double value, Spec spec) {
         char type = spec.type();
         boolean negative = value < 0 || (value == 0 && 1 / value < 0);
         double size = Math.abs(value);

@@ -62,6 +62,9 @@ final class Globals {
                     + arguments.positional().size());
         }
         for (Object from : arguments.positional()) {
+            if (from instanceof Undefined undefined) {
+                throw undefined.failure();
+            }
             if (from instanceof Dict other) {
                 in.budget.steps(other.size());
                 other.entries().forEach(entry -> in.values.put(dict, entry.key(), entry.value()));

@@ -22,6 +22,8 @@ final class Interpreter {
         CONTINUE
     }
 
+    private static final int LOOP_ROUND = 4; // steps that a scope and its variables are worth
+
     final Budget budget;
     final Values values;
     final Printer printer;
@@ -179,6 +181,7 @@ final class Interpreter {
         for (Object item = loop.advance();
                 item != null && flow != Flow.BREAK;
                 item = flow == Flow.BREAK ? null : loop.advance()) {
+            budget.steps(LOOP_ROUND);
             Scope inner = Scope.of(statement.body().names(), scope);
             inner.set("loop", loop);
             assign(statement.target(), item, inner);
@@ -195,8 +198,10 @@ final class Interpreter {
     }
 
     private String recurse(Statement.For statement, Object items, Scope scope, int depth) {
+        budget.enter();
         StringBuilder out = new StringBuilder();
         loop(statement, items, scope, depth, out);
+        budget.leave();
         return out.toString();
     }
 
@@ -393,12 +398,16 @@ final class Interpreter {
     }
 
     private Object invoke(Object callee, Arguments arguments) {
-        return switch (callee) {
-            case Invocable invocable -> invocable.invoke(this, arguments);
-            case Undefined undefined -> throw undefined.failure();
-            default ->
-                throw TemplateException.evaluation("'%s' object is not callable".formatted(Values.typeName(callee)));
-        };
+        if (callee instanceof Undefined undefined) {
+            throw undefined.failure();
+        }
+        if (!(callee instanceof Invocable invocable)) {
+            throw TemplateException.evaluation("'%s' object is not callable".formatted(Values.typeName(callee)));
+        }
+        budget.enter();
+        Object result = invocable.invoke(this, arguments);
+        budget.leave();
+        return result;
     }
 
     private Object filter(Expression.Filter filter, Scope scope) {
@@ -429,22 +438,8 @@ final class Interpreter {
             positional.addAll(values.list(evaluate(list.more(), scope)));
         }
         if (list.moreKeywords() != null) {
-            addKeywords(keywords, evaluate(list.moreKeywords(), scope));
+            Arguments.addKeywords(keywords, evaluate(list.moreKeywords(), scope));
         }
         return new Arguments(positional, keywords);
-    }
-
-    private static void addKeywords(Map<String, Object> keywords, Object more) {
-        if (!(more instanceof Dict dict)) {
-            throw TemplateException.evaluation("argument after ** must be a mapping, not " + Values.typeName(more));
-        }
-        for (Dict.Entry entry : dict.entries()) {
-            if (!(entry.key() instanceof String name)) {
-                throw TemplateException.evaluation("keywords must be strings");
-            }
-            if (keywords.put(name, entry.value()) != null) {
-                throw TemplateException.evaluation("got multiple values for keyword argument '%s'".formatted(name));
-            }
-        }
     }
 }

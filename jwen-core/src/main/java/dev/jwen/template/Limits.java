@@ -9,7 +9,7 @@ package dev.jwen.template;
  */
 public record Limits(long maxSteps, int maxDepth, int maxOutputChars) {
     /** Enough for a prompt of a million tokens; a hostile template ends within about a second and 512 KiB of stack. */
-    public static final Limits DEFAULT = new Limits(10_000_000, 1_000, 16_000_000);
+    public static final Limits DEFAULT = new Limits(10_000_000, 600, 16_000_000);
 
     public Limits {
         if (maxSteps < 1 || maxDepth < 1 || maxOutputChars < 1) {

@@ -11,6 +11,7 @@ import java.util.function.Supplier;
 
 /** Parses a template into statements. */
 final class Parser {
+    private static final int STATEMENT_WEIGHT = 4;
     private static final Set<String> CONSTANTS = Set.of("true", "false", "none", "True", "False", "None");
 
     private final Tokens tokens;
@@ -71,7 +72,7 @@ final class Parser {
     }
 
     private void statement(List<Statement> into, String... ends) {
-        expressions.enter();
+        expressions.enter(STATEMENT_WEIGHT);
         Token tag = tokens.current();
         if (tag.kind() != Kind.NAME) {
             throw tokens.fail("tag name expected");
@@ -109,7 +110,7 @@ final class Parser {
                                         : " Jinja was looking for the following tags: " + listed(ends) + "."),
                         at);
         }
-        expressions.leave();
+        expressions.leave(STATEMENT_WEIGHT);
     }
 
     /** What stands after the head of a tag, up to one of the end tags; the current token is then the end tag's name. */
@@ -317,7 +318,7 @@ final class Parser {
         boolean unpack = false;
         while (tokens.skipOperator(",")) {
             unpack = true;
-            if (tokens.isName("in") || !(tokens.is(Kind.NAME) || tokens.isOperator("("))) {
+            if (tokens.isName("in") || tokens.is(Kind.BLOCK_END) || tokens.isOperator(")")) {
                 break;
             }
             targets.add(singleTarget(attributes));

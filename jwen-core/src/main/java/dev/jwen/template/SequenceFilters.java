@@ -6,7 +6,6 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.Iterator;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -19,17 +18,17 @@ final class SequenceFilters {
     private SequenceFilters() {}
 
     static void addTo(Map<String, Filter> filters) {
-        filters.put("length", (in, value, a) -> (long) in.values.length(value));
-        filters.put("count", (in, value, a) -> (long) in.values.length(value));
-        filters.put("list", (in, value, a) -> in.values.list(value));
-        filters.put("first", (in, value, a) -> {
+        Filters.plain(filters, "length", (in, value) -> (long) in.values.length(value));
+        Filters.plain(filters, "count", (in, value) -> (long) in.values.length(value));
+        Filters.plain(filters, "list", (in, value) -> in.values.list(value));
+        Filters.plain(filters, "first", (in, value) -> {
             Iterator<Object> items = in.values.iterate(value);
             return items.hasNext() ? items.next() : Undefined.because("No first item, sequence was empty.");
         });
-        filters.put("last", SequenceFilters::last);
+        Filters.plain(filters, "last", SequenceFilters::last);
         filters.put("join", SequenceFilters::join);
-        filters.put("reverse", SequenceFilters::reverse);
-        filters.put("items", SequenceFilters::items);
+        Filters.plain(filters, "reverse", SequenceFilters::reverse);
+        Filters.plain(filters, "items", SequenceFilters::items);
         filters.put("dictsort", SequenceFilters::dictSort);
         filters.put("sort", SequenceFilters::sort);
         filters.put("unique", SequenceFilters::unique);
@@ -46,7 +45,7 @@ final class SequenceFilters {
         filters.put("rejectattr", (in, value, a) -> select(in, value, a, true, false));
     }
 
-    private static Object last(Interpreter in, Object value, Arguments arguments) {
+    private static Object last(Interpreter in, Object value) {
         List<Object> items = in.values.list(reversible(value));
         return items.isEmpty() ? Undefined.because("No last item, sequence was empty.") : items.getLast();
     }
@@ -71,7 +70,7 @@ final class SequenceFilters {
         return out.toString();
     }
 
-    private static Object reverse(Interpreter in, Object value, Arguments arguments) {
+    private static Object reverse(Interpreter in, Object value) {
         if (value instanceof String text) {
             in.budget.characters(text.length());
             int size = Text.length(text);
@@ -85,14 +84,16 @@ final class SequenceFilters {
         return value instanceof Generator ? items : new Generator(items.iterator());
     }
 
-    private static Object items(Interpreter in, Object value, Arguments arguments) {
-        if (value instanceof Undefined) {
-            return new Generator(Collections.emptyIterator());
-        }
-        if (!(value instanceof Dict dict)) {
-            throw TemplateException.evaluation("Can only get item pairs from a mapping.");
-        }
-        return new Generator(in.values.iterate(new View(dict, View.Kind.ITEMS)));
+    private static Object items(Interpreter in, Object value) {
+        return Generator.of(in.budget, () -> {
+            if (value instanceof Undefined) {
+                return Collections.emptyIterator();
+            }
+            if (!(value instanceof Dict dict)) {
+                throw TemplateException.evaluation("Can only get item pairs from a mapping.");
+            }
+            return in.values.iterate(new View(dict, View.Kind.ITEMS));
+        });
     }
 
     private static Object dictSort(Interpreter in, Object value, Arguments arguments) {
@@ -176,16 +177,18 @@ final class SequenceFilters {
     }
 
     private static Generator kept(Interpreter in, Object value, Predicate<Object> test) {
-        Iterator<Object> items = in.values.iterate(value);
-        return new Generator(new Lookahead(() -> {
-            while (items.hasNext()) {
-                Object item = items.next();
-                if (test.test(item)) {
-                    return item;
+        return Generator.of(in.budget, () -> {
+            Iterator<Object> items = in.values.iterate(value);
+            return new Lookahead(() -> {
+                while (items.hasNext()) {
+                    Object item = items.next();
+                    if (test.test(item)) {
+                        return item;
+                    }
                 }
-            }
-            return null;
-        }));
+                return null;
+            });
+        });
     }
 
     private static Object extreme(Interpreter in, Object value, Arguments arguments, String name, String operator) {
@@ -220,30 +223,36 @@ final class SequenceFilters {
     private static Object batch(Interpreter in, Object value, Arguments arguments) {
         Bound bound = arguments.bind("batch", 1, "linecount", "fill_with");
         int size = bound.integer(0, 0);
-        Iterator<Object> items = in.values.iterate(value);
-        return new Generator(new Lookahead(() -> {
-            List<Object> batch = new ArrayList<>();
-            while (items.hasNext() && (batch.size() < size || batch.isEmpty())) {
-                batch.add(items.next());
-            }
-            Object fill = bound.orNone(1);
-            while (fill != null && !batch.isEmpty() && batch.size() < size) {
-                in.budget.step();
-                batch.add(fill);
-            }
-            return batch.isEmpty() ? null : batch;
-        }));
+        Object fill = bound.orNone(1);
+        return Generator.of(in.budget, () -> {
+            Iterator<Object> items = in.values.iterate(value);
+            return new Lookahead(() -> {
+                List<Object> batch = new ArrayList<>();
+                while (items.hasNext() && (batch.size() < size || batch.isEmpty())) {
+                    batch.add(items.next());
+                }
+                while (fill != null && !batch.isEmpty() && batch.size() < size) {
+                    in.budget.step();
+                    batch.add(fill);
+                }
+                return batch.isEmpty() ? null : batch;
+            });
+        });
     }
 
     private static Object slice(Interpreter in, Object value, Arguments arguments) {
         Bound bound = arguments.bind("slice", 1, "slices", "fill_with");
-        List<Object> items = in.values.list(value);
         int slices = bound.integer(0, 0);
+        return Generator.of(
+                in.budget,
+                () -> slices(in, in.values.list(value), slices, bound.orNone(1)).iterator());
+    }
+
+    private static List<Object> slices(Interpreter in, List<Object> items, int slices, @Nullable Object fill) {
         if (slices == 0) {
             throw TemplateException.evaluation("integer division or modulo by zero");
         }
         in.budget.steps(Math.max(0, slices));
-        Object fill = bound.orNone(1);
         List<Object> result = new ArrayList<>();
         int each = items.size() / Math.abs(slices);
         int longer = items.size() % Math.abs(slices);
@@ -257,7 +266,7 @@ final class SequenceFilters {
             result.add(part);
             start = end;
         }
-        return new Generator(result.iterator());
+        return result;
     }
 
     private static Object groupBy(Interpreter in, Object value, Arguments arguments) {
@@ -284,29 +293,39 @@ final class SequenceFilters {
     }
 
     private static Object map(Interpreter in, Object value, Arguments arguments) {
-        if (!Values.truth(value)) {
-            return new Generator(Collections.emptyIterator());
+        return Generator.of(in.budget, () -> {
+            if (!Values.truth(value)) {
+                return Collections.emptyIterator();
+            }
+            UnaryOperator<Object> change = change(in, arguments);
+            Iterator<Object> items = in.values.iterate(value);
+            return new Lookahead(() -> items.hasNext() ? change.apply(items.next()) : null);
+        });
+    }
+
+    private static UnaryOperator<Object> change(Interpreter in, Arguments arguments) {
+        if (arguments.positional().isEmpty()) {
+            if (!arguments.keywords().containsKey("attribute")) {
+                throw TemplateException.evaluation("map requires a filter argument");
+            }
+            Bound bound = arguments.bind("map", 0, "attribute", "default");
+            return getter(in, bound.orNone(0), false, bound.orNone(1));
         }
-        UnaryOperator<Object> change;
-        if (arguments.positional().isEmpty() && arguments.keywords().containsKey("attribute")) {
-            Map<String, Object> keywords = new LinkedHashMap<>(arguments.keywords());
-            Bound bound = new Arguments(List.of(), keywords).bind("map", 0, "attribute", "default");
-            change = getter(in, bound.orNone(0), false, bound.orNone(1));
-        } else if (arguments.positional().isEmpty()) {
-            throw TemplateException.evaluation("map requires a filter argument");
-        } else {
-            String filter = Filters.name(in, arguments.positional().getFirst(), "filter");
-            Arguments rest = arguments.rest(1);
-            change = item -> Filters.apply(in, filter, item, rest);
-        }
-        Iterator<Object> items = in.values.iterate(value);
-        return new Generator(new Lookahead(() -> items.hasNext() ? change.apply(items.next()) : null));
+        String filter = Filters.name(in, arguments.positional().getFirst(), "filter");
+        Arguments rest = arguments.rest(1);
+        return item -> Filters.apply(in, filter, item, rest);
     }
 
     private static Object select(Interpreter in, Object value, Arguments arguments, boolean attribute, boolean wanted) {
-        if (!Values.truth(value)) {
-            return new Generator(Collections.emptyIterator());
-        }
+        return Generator.of(
+                in.budget,
+                () -> Values.truth(value)
+                        ? kept(in, value, selection(in, arguments, attribute, wanted))
+                                .iterator()
+                        : Collections.emptyIterator());
+    }
+
+    private static Predicate<Object> selection(Interpreter in, Arguments arguments, boolean attribute, boolean wanted) {
         List<Object> positional = arguments.positional();
         if (attribute && positional.isEmpty()) {
             throw TemplateException.evaluation("Missing parameter for attribute name");
@@ -314,10 +333,10 @@ final class SequenceFilters {
         UnaryOperator<Object> getter = getter(in, attribute ? positional.getFirst() : null, false, null);
         int at = attribute ? 1 : 0;
         if (positional.size() <= at) {
-            return kept(in, value, item -> Values.truth(getter.apply(item)) == wanted);
+            return item -> Values.truth(getter.apply(item)) == wanted;
         }
         String test = Filters.name(in, positional.get(at), "test");
         Arguments rest = arguments.rest(at + 1);
-        return kept(in, value, item -> Tests.apply(in, test, getter.apply(item), rest) == wanted);
+        return item -> Tests.apply(in, test, getter.apply(item), rest) == wanted;
     }
 }

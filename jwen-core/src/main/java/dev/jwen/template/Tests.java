@@ -11,33 +11,37 @@ final class Tests {
         boolean holds(Interpreter in, Object value, Arguments arguments);
     }
 
+    private interface PlainTest {
+        boolean holds(Interpreter in, Object value);
+    }
+
     private static final Map<String, Test> TESTS = new HashMap<>();
 
     static {
-        TESTS.put("defined", (in, value, a) -> !(value instanceof Undefined));
-        TESTS.put("undefined", (in, value, a) -> value instanceof Undefined);
-        TESTS.put("none", (in, value, a) -> value == None.NONE);
-        TESTS.put("boolean", (in, value, a) -> value instanceof Boolean);
-        TESTS.put("true", (in, value, a) -> Boolean.TRUE.equals(value));
-        TESTS.put("false", (in, value, a) -> Boolean.FALSE.equals(value));
-        TESTS.put("integer", (in, value, a) -> value instanceof Long || value instanceof BigInteger);
-        TESTS.put("float", (in, value, a) -> value instanceof Double);
-        TESTS.put("number", (in, value, a) -> Arithmetic.isNumber(value));
-        TESTS.put("string", (in, value, a) -> value instanceof String);
-        TESTS.put("mapping", (in, value, a) -> value instanceof Dict);
-        TESTS.put("sequence", (in, value, a) -> isSequence(value));
-        TESTS.put("iterable", (in, value, a) -> value instanceof Generator || Values.size(value) >= 0);
-        TESTS.put("callable", (in, value, a) -> value instanceof Invocable || value instanceof Undefined);
-        TESTS.put("escaped", (in, value, a) -> false);
+        plain("defined", (in, value) -> !(value instanceof Undefined));
+        plain("undefined", (in, value) -> value instanceof Undefined);
+        plain("none", (in, value) -> value == None.NONE);
+        plain("boolean", (in, value) -> value instanceof Boolean);
+        plain("true", (in, value) -> Boolean.TRUE.equals(value));
+        plain("false", (in, value) -> Boolean.FALSE.equals(value));
+        plain("integer", (in, value) -> value instanceof Long || value instanceof BigInteger);
+        plain("float", (in, value) -> value instanceof Double);
+        plain("number", (in, value) -> Arithmetic.isNumber(value));
+        plain("string", (in, value) -> value instanceof String);
+        plain("mapping", (in, value) -> value instanceof Dict);
+        plain("sequence", (in, value) -> isSequence(value));
+        plain("iterable", (in, value) -> value instanceof Generator || Values.size(value) >= 0);
+        plain("callable", (in, value) -> value instanceof Invocable || value instanceof Undefined);
+        plain("escaped", (in, value) -> false);
         TESTS.put("sameas", (in, value, a) -> Values.same(value, other("sameas", a)));
         TESTS.put("in", (in, value, a) -> in.values.contains(other("in", a), value));
         TESTS.put("odd", (in, value, a) -> remainderIs(in, value, 2L, 1L));
         TESTS.put("even", (in, value, a) -> remainderIs(in, value, 2L, 0L));
         TESTS.put("divisibleby", (in, value, a) -> remainderIs(in, value, other("divisibleby", a), 0L));
-        TESTS.put("lower", (in, value, a) -> StringMethods.isCase(in.printer.str(value), false));
-        TESTS.put("upper", (in, value, a) -> StringMethods.isCase(in.printer.str(value), true));
-        TESTS.put("filter", (in, value, a) -> value instanceof String name && Filters.exists(name));
-        TESTS.put("test", (in, value, a) -> value instanceof String name && exists(name));
+        plain("lower", (in, value) -> StringMethods.isCase(in.printer.str(value), false));
+        plain("upper", (in, value) -> StringMethods.isCase(in.printer.str(value), true));
+        plain("filter", (in, value) -> value instanceof String name && Filters.exists(name));
+        plain("test", (in, value) -> value instanceof String name && exists(name));
         comparison("==", "eq", "equalto");
         comparison("!=", "ne");
         comparison("<", "lt", "lessthan");
@@ -47,6 +51,13 @@ final class Tests {
     }
 
     private Tests() {}
+
+    private static void plain(String name, PlainTest test) {
+        TESTS.put(name, (in, value, arguments) -> {
+            arguments.bind(name, 0);
+            return test.holds(in, value);
+        });
+    }
 
     private static void comparison(String operator, String... names) {
         Test test = (in, value, a) -> in.holds(operator, value, other(operator, a));

@@ -99,7 +99,7 @@ final class WordWrap {
         StringBuilder line = new StringBuilder();
         for (int i = 0; i < chunks.size(); ) {
             String chunk = chunks.get(i);
-            boolean blank = isBlank(chunk.charAt(0));
+            boolean blank = Text.isBlank(chunk, 0);
             if (line.isEmpty() && blank && !lines.isEmpty()) {
                 i++; // a line does not start with the blanks it was broken at
             } else if (Text.length(line.toString()) + Text.length(chunk) <= width) {

@@ -146,6 +146,13 @@ class TemplateTest {
     }
 
     @Test
+    void theExampleOfTheDocumentationRenders() {
+        Template template = Template.parse("{% for m in messages %}{{ m.role }}: {{ m.content | trim }}\n{% endfor %}");
+        assertThat(template.render(Map.of("messages", List.of(Map.of("role", "user", "content", " Hi ")))))
+                .isEqualTo("user: Hi\n");
+    }
+
+    @Test
     void timeComesFromTheClockPassedIn() {
         Clock clock = Clock.fixed(Instant.parse("2026-03-07T04:05:06.789Z"), ZoneOffset.UTC);
         String format =
