@@ -66,4 +66,16 @@ final class Lanes {
     static float half(long address) {
         return Float.float16ToFloat(RAM.get(SHORT, address));
     }
+
+    /** Writes {@code count} zeros. */
+    static void clear(long address, long count) {
+        long end = address + 4 * count;
+        long at = address;
+        for (; at <= end - BYTES; at += BYTES) {
+            FloatVector.zero(F).intoMemorySegment(RAM, at, LE);
+        }
+        for (; at < end; at += 4) {
+            RAM.set(FLOAT, at, 0);
+        }
+    }
 }

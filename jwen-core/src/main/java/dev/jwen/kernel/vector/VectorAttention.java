@@ -200,7 +200,7 @@ public final class VectorAttention {
             } else {
                 Unpack.bf16(from + p * rowBytes, headDim, row);
             }
-            RAM.asSlice(row + 4L * headDim, 4L * (width - headDim)).fill((byte) 0);
+            Lanes.clear(row + 4L * headDim, width - headDim);
         }
         return to;
     }
@@ -213,7 +213,7 @@ public final class VectorAttention {
         int padded = Math.ceilDiv(rows, Tiles.ROWS) * Tiles.ROWS;
         int width = shape.width();
         long queries = worker.queries.address(4L * padded * width);
-        clear(queries, (long) padded * width);
+        Lanes.clear(queries, (long) padded * width);
         float scale = (float) (1 / Math.sqrt(shape.headDim()));
         for (int r = 0; r < rows; r++) {
             long from = shape.query(tile.span().row() + tile.token() + r / group, tile.keyHead() * group + r % group);
@@ -221,7 +221,7 @@ public final class VectorAttention {
         }
         // Of each row the maximum, L partial sums and the weighted values.
         long max = worker.result.address(4L * padded * (1 + L + width));
-        clear(max, (long) padded * (1 + L + width));
+        Lanes.clear(max, (long) padded * (1 + L + width));
         for (int r = 0; r < rows; r++) {
             RAM.set(FLOAT, max + 4L * r, NO_SCORE);
         }
@@ -269,7 +269,7 @@ public final class VectorAttention {
         long sums = buffer.address(4L * Tiles.ROWS * BYTES);
         for (int p = 0; p < positions; p += Tiles.ROWS) {
             for (int r = 0; r < rows; r += Tiles.ROWS) {
-                clear(sums, 4L * Tiles.ROWS * L);
+                Lanes.clear(sums, 4L * Tiles.ROWS * L);
                 long row = 4L * width;
                 Tiles.dot4x4(keys + p * row, row, queries + r * row, row, width, sums, 4L * BYTES);
                 for (int i = 0; i < Tiles.ROWS; i++) {
@@ -319,10 +319,6 @@ public final class VectorAttention {
         }
     }
 
-    private static void clear(long at, long floats) {
-        RAM.asSlice(at, 4 * floats).fill((byte) 0);
-    }
-
     // ---- Many rows: lanes are rows.
 
     private static void runManyRows(Worker worker, Shape shape, Tile tile, long partial) {
@@ -336,7 +332,7 @@ public final class VectorAttention {
         long max = worker.result.address(4L * lanes * (width + 3));
         long sum = max + 4L * lanes;
         long result = max + 12L * lanes;
-        clear(max, (long) lanes * (width + 3));
+        Lanes.clear(max, (long) lanes * (width + 3));
         for (int r = 0; r < lanes; r++) {
             RAM.set(FLOAT, max + 4L * r, NO_SCORE);
         }
@@ -345,7 +341,7 @@ public final class VectorAttention {
             int count = Math.min(BLOCK, tile.to() - position);
             int rounded = Math.ceilDiv(count, Tiles.ROWS) * Tiles.ROWS;
             long keys = load(tile.cache().keys(position / BLOCK), shape, tile.keyHead(), rounded, worker.keys);
-            clear(scores, (long) rounded * lanes);
+            Lanes.clear(scores, (long) rounded * lanes);
             Tiles.outer(keys, 4L * width, 4, queries, 4L * lanes, width, scores, 4L * lanes, rounded, lanes / L);
             for (int r = 0; r < rows; r++) {
                 for (int p = Math.max(0, tile.limit(r / group) - position); p < count; p++) {
@@ -376,7 +372,7 @@ public final class VectorAttention {
     private static void transposeQueries(Shape shape, Tile tile, long queries, int rows, int lanes) {
         int group = shape.group();
         float scale = (float) (1 / Math.sqrt(shape.headDim()));
-        clear(queries, (long) shape.width() * lanes);
+        Lanes.clear(queries, (long) shape.width() * lanes);
         for (int r = 0; r < rows; r++) {
             long from = shape.query(tile.span().row() + tile.token() + r / group, tile.keyHead() * group + r % group);
             for (int c = 0; c < shape.headDim(); c++) {
@@ -443,7 +439,7 @@ public final class VectorAttention {
                     sum += RAM.get(FLOAT, at + 4) * (float) Math.exp(RAM.get(FLOAT, at) - max);
                 }
                 long out = shape.out(span.row() + t, head);
-                clear(out, shape.headDim());
+                Lanes.clear(out, shape.headDim());
                 for (int p = 0; p < pieces; p++) {
                     long at = first + p * partialBytes;
                     float factor = (float) Math.exp(RAM.get(FLOAT, at) - max) / sum;

@@ -311,7 +311,7 @@ public final class VectorDelta {
             logs = fresh + 4L * CHUNK * valueWidth;
             betas = logs + 4L * lanes;
             sums = betas + 4L * lanes;
-            clear(state, floats);
+            Lanes.clear(state, floats);
         }
 
         float log(int r) {
@@ -344,9 +344,9 @@ public final class VectorDelta {
         long keyRow = 4L * c.keyWidth;
         long valueRow = 4L * c.valueWidth;
 
-        clear(c.gram, 2L * rows * c.lanes);
+        Lanes.clear(c.gram, 2L * rows * c.lanes);
         Tiles.outer(c.keyQuery, keyRow, 4, c.turned, lanesRow, c.keyDim, c.gram, lanesRow, 2 * rows, c.lanes / L);
-        clear(c.read, 2L * rows * c.valueWidth);
+        Lanes.clear(c.read, 2L * rows * c.valueWidth);
         Tiles.outer(c.keyQuery, keyRow, 4, c.state, valueRow, c.keyDim, c.read, valueRow, 2 * rows, vectors);
         mask(rows, c);
         newValues(call, head, token, count, rows, c);
@@ -387,8 +387,8 @@ public final class VectorDelta {
                 normalise(call.query(token + r, head), c.keyDim, 1 / Math.sqrt(c.keyDim), q, c.sums);
                 log += call.logDecay(token + r, head);
             } else {
-                clear(k, c.keyWidth);
-                clear(q, c.keyWidth);
+                Lanes.clear(k, c.keyWidth);
+                Lanes.clear(q, c.keyWidth);
             }
             RAM.set(FLOAT, c.logs + 4L * r, (float) log);
             RAM.set(FLOAT, c.betas + 4L * r, r < count ? call.beta(token + r, head) : 0);
@@ -426,8 +426,8 @@ public final class VectorDelta {
                         .mul(decay)
                         .intoMemorySegment(RAM, queries + 4L * s, LE);
             }
-            clear(keys + 4L * r, c.lanes - r);
-            clear(queries + 4L * (r + 1), c.lanes - r - 1);
+            Lanes.clear(keys + 4L * r, c.lanes - r);
+            Lanes.clear(queries + 4L * (r + 1), c.lanes - r - 1);
         }
     }
 
@@ -437,7 +437,7 @@ public final class VectorDelta {
         long valueRow = 4L * c.valueWidth;
         for (int r = 0; r < rows; r++) {
             long fresh = c.fresh + r * valueRow;
-            clear(fresh, c.valueWidth);
+            Lanes.clear(fresh, c.valueWidth);
             if (r < count) {
                 MemorySegment.copy(RAM, call.value(token + r, head), RAM, fresh, 4L * c.valueDim);
             }
@@ -462,9 +462,5 @@ public final class VectorDelta {
         for (int i = 0; i < count; i += L) {
             FloatVector.fromMemorySegment(F, RAM, x + 4L * i, LE).mul(factor).intoMemorySegment(RAM, x + 4L * i, LE);
         }
-    }
-
-    private static void clear(long at, long floats) {
-        RAM.asSlice(at, 4 * floats).fill((byte) 0);
     }
 }

@@ -114,7 +114,7 @@ public final class VectorExperts {
         pool.run(Math.toIntExact(out.rows()), 8, (worker, from, to) -> {
             for (int t = from; t < to; t++) {
                 long sum = Lanes.address(out, t);
-                RAM.asSlice(sum, out.rowBytes()).fill((byte) 0);
+                Lanes.clear(sum, width);
                 for (int i = 0; i < k; i++) {
                     long row = Lanes.address(y, place[t * k + i]);
                     VectorRows.addScaled(sum, row, routing.weight(t, i), width);

@@ -36,7 +36,7 @@ public final class VectorMatmul {
     /** Rows that are unpacked together for few tokens. */
     private static final int DOT_ROWS = 8;
 
-    /** Columns that are unpacked together for few tokens: 16 KiB of weights. */
+    /** Columns that are unpacked together for few tokens: 32 KiB of weights. */
     private static final int DOT_STRIP = 1024;
 
     /** Bytes of a row of these. */
@@ -209,7 +209,7 @@ public final class VectorMatmul {
         int whole = columns / L * L;
         long tile = worker.tile.address();
         long sums = worker.sums.address();
-        RAM.asSlice(sums, (long) tokens * SUMS_ROW).fill((byte) 0);
+        Lanes.clear(sums, (long) tokens * DOT_ROWS * L);
         for (int k = 0; k < columns; k += DOT_STRIP) {
             int strip = Math.min(DOT_STRIP, columns - k);
             for (int r = 0; r < rows; r++) {
@@ -325,7 +325,7 @@ public final class VectorMatmul {
         int lanes = lanes(product, firstToken);
         long tile = worker.tile.address();
         long result = worker.result.address(4L * GROUP * lanes);
-        RAM.asSlice(result, 4L * GROUP * lanes).fill((byte) 0);
+        Lanes.clear(result, (long) GROUP * lanes);
         for (int k = 0; k < columns; k += STRIP) {
             int strip = Math.min(STRIP, columns - k);
             for (int r = 0; r < rows; r++) {
