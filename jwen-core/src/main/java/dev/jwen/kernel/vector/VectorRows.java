@@ -310,17 +310,24 @@ public final class VectorRows {
                 int count = Math.min(CHANNELS, channels - channel);
                 // Weights with the channels side by side, then the new state.
                 long turned = buffers[worker].address(4L * 2 * taps * CHANNELS);
-                for (int c = 0; c < count; c++) {
-                    long row = Lanes.address(weight, channel + c);
-                    for (int j = 0; j < taps; j++) {
-                        RAM.set(FLOAT, turned + 4L * (j * CHANNELS + c), RAM.get(FLOAT, row + 4L * j));
-                    }
-                }
+                turn(Lanes.address(weight, channel), taps, count, turned);
                 for (int s = 0; s < spans.size(); s++) {
                     convolve(x, turned, taps, channel, count, spans.get(s), states.get(s), out);
                 }
             }
         });
+    }
+
+    /** Weights (count, taps) as (taps, {@value #CHANNELS}). */
+    private static void turn(long weights, int taps, int count, long turned) {
+        for (int j = 0; j < taps; j++) {
+            long from = weights + 4L * j;
+            long to = turned + 4L * j * CHANNELS;
+            long step = 4L * taps;
+            for (int c = 0; c < count; c++) {
+                RAM.set(FLOAT, to + 4L * c, RAM.get(FLOAT, from + c * step));
+            }
+        }
     }
 
     /** From the last token to the first, because {@code out} may be {@code x} and earlier rows are needed again. */
