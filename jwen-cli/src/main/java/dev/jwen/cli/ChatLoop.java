@@ -173,7 +173,7 @@ final class ChatLoop {
                     answer,
                     new PromptProgress(Streams.messages(), err) {
                         @Override
-                        public boolean isCancelled() {
+                        boolean isStopped() {
                             return cancelled;
                         }
                     });
@@ -232,7 +232,10 @@ final class ChatLoop {
             case "fold" -> thinkingFolded = true;
             case "show" -> thinkingFolded = false;
             case "" -> {
-                out.println(lastThinking.isEmpty() ? "(the last answer came without thinking)" : lastThinking);
+                out.println(
+                        lastThinking.isEmpty()
+                                ? "(the last answer came without thinking)"
+                                : Printable.text(lastThinking));
                 return;
             }
             default -> throw new CommandException("/think takes on, off, auto, fold or show, found " + argument);

@@ -32,4 +32,19 @@ class PromptProgress implements Listener {
             progress.close();
         }
     }
+
+    /** Removes the line, if the reading was stopped before its end. */
+    @Override
+    public boolean isCancelled() {
+        boolean stopped = isStopped();
+        if (stopped && progress != null) {
+            progress.close();
+        }
+        return stopped;
+    }
+
+    /** Whether the user wants no more. */
+    boolean isStopped() {
+        return false;
+    }
 }

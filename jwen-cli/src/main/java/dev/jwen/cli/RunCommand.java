@@ -158,7 +158,7 @@ final class RunCommand implements Runnable {
     private PromptProgress untilTheReaderLeaves(PrintWriter out) {
         return new PromptProgress(json ? Screen.pipe() : Streams.messages(), err()) {
             @Override
-            public boolean isCancelled() {
+            boolean isStopped() {
                 return out.checkError();
             }
         };
@@ -181,6 +181,9 @@ final class RunCommand implements Runnable {
         PrintWriter err = err();
         if (completion.finishReason() == Completion.FinishReason.LENGTH && !json) {
             err.println("(the answer was cut at " + completion.tokens() + " tokens; -n N allows more)");
+        }
+        if (completion.finishReason() == Completion.FinishReason.CONTEXT_FULL && !json) {
+            err.println("(the answer was cut because the context is full; -c N allows more)");
         }
         if (stats) {
             err.println(Stats.line(completion));

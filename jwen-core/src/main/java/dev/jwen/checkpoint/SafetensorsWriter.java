@@ -9,6 +9,8 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -35,6 +37,10 @@ public final class SafetensorsWriter {
      * @throws CheckpointException if the file cannot be written
      */
     public static void write(Path file, Map<String, Tensor> tensors, Map<String, String> metadata) {
+        if (Files.exists(file) && !Files.isRegularFile(file, LinkOption.NOFOLLOW_LINKS)) {
+            throw new CheckpointException(
+                    "%s: is not a regular file, so it is not replaced. Name a new file.".formatted(file));
+        }
         List<Map.Entry<String, Tensor>> entries = new ArrayList<>(tensors.entrySet());
         entries.sort(Comparator.comparingInt(entry -> -entry.getValue().type().blockBytes()));
         byte[] header = header(entries, metadata);
