@@ -1,7 +1,6 @@
 package dev.jwen.cli;
 
 import java.io.FileDescriptor;
-import java.io.FileOutputStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
@@ -42,18 +41,23 @@ public final class Main {
 
     public static void main(String[] args) {
         // Text goes out as UTF-8 whatever the locale says.
-        PrintWriter out = writer(FileDescriptor.out);
-        PrintWriter err = writer(FileDescriptor.err);
+        StandardStream output = new StandardStream(FileDescriptor.out);
+        PrintWriter out = writer(output);
+        PrintWriter err = writer(new StandardStream(FileDescriptor.err));
         // Numbers look the same everywhere, and scripts can read them.
         Locale.setDefault(Locale.Category.FORMAT, Locale.ROOT);
         int exit = commandLine().setOut(out).setErr(err).execute(args);
         out.flush();
+        if (output.failure() != null) {
+            err.println("jwen: standard output could not be written: " + output.failure());
+            exit = 1;
+        }
         err.flush();
         System.exit(exit);
     }
 
-    private static PrintWriter writer(FileDescriptor stream) {
-        return new PrintWriter(new FileOutputStream(stream), false, StandardCharsets.UTF_8);
+    private static PrintWriter writer(StandardStream stream) {
+        return new PrintWriter(stream, false, StandardCharsets.UTF_8);
     }
 
     /** The whole command, ready to execute; tests use it with their own streams. */
