@@ -42,21 +42,8 @@ final class ChatCommand implements Runnable {
     @Mixin
     SamplingFlags sampling = new SamplingFlags();
 
-    @Option(names = "--system", paramLabel = "TEXT", description = "Instructions that come before the conversation.")
-    @Nullable
-    String system;
-
-    @Option(
-            names = "--think",
-            negatable = true,
-            defaultValue = Option.NULL_VALUE,
-            fallbackValue = "true",
-            description = "Let the model think first, or not; by default what it was made for.")
-    @Nullable
-    Boolean think;
-
-    @Option(names = "--hide-thinking", description = "Fold the thinking to one line.")
-    boolean hideThinking;
+    @Mixin
+    AnswerFlags answering = new AnswerFlags();
 
     @Option(names = "--load", paramLabel = "FILE", description = "Go on with a conversation that /save wrote.")
     @Nullable
@@ -83,10 +70,10 @@ final class ChatCommand implements Runnable {
     }
 
     private ChatLoop begin(ChatLoop loop) {
-        loop.setThinking(think);
-        loop.setThinkingFolded(hideThinking);
-        if (system != null) {
-            loop.setSystem(system);
+        loop.setThinking(answering.think);
+        loop.setThinkingFolded(answering.hideThinking);
+        if (answering.system != null) {
+            loop.setSystem(answering.system);
         }
         if (load != null) {
             loop.load(load);

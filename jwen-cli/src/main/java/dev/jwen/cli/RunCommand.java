@@ -57,21 +57,8 @@ final class RunCommand implements Runnable {
             description = "Add the text of a file to the prompt; repeat for several.")
     List<Path> files = List.of();
 
-    @Option(names = "--system", paramLabel = "TEXT", description = "Instructions that come before the prompt.")
-    @Nullable
-    String system;
-
-    @Option(
-            names = "--think",
-            negatable = true,
-            defaultValue = Option.NULL_VALUE,
-            fallbackValue = "true",
-            description = "Let the model think first, or not; by default what it was made for.")
-    @Nullable
-    Boolean think;
-
-    @Option(names = "--hide-thinking", description = "Do not show the thinking.")
-    boolean hideThinking;
+    @Mixin
+    AnswerFlags answering = new AnswerFlags();
 
     @Option(names = "--raw", description = "Let the model continue the prompt as plain text, without a chat template.")
     boolean raw;
@@ -130,16 +117,17 @@ final class RunCommand implements Runnable {
 
     private void answer(Engine engine, String prompt) {
         List<Message> messages = new ArrayList<>();
-        if (system != null) {
-            messages.add(Message.system(system));
+        if (answering.system != null) {
+            messages.add(Message.system(answering.system));
         }
         messages.add(Message.user(prompt));
         Conversation conversation = new Conversation(messages, List.of());
         ChatSession chat = new ChatSession(engine);
-        SamplingOptions options = sampling.over(engine.samplingDefaults(chat.thinks(think)));
+        SamplingOptions options = sampling.over(engine.samplingDefaults(chat.thinks(answering.think)));
         PrintWriter out = out();
-        try (Answer answer = json ? Answer.silent() : Answer.on(Streams.output(), out, err(), hideThinking)) {
-            ChatSession.Reply reply = chat.reply(conversation, think, options, answer, untilTheReaderLeaves(out));
+        try (Answer answer = json ? Answer.silent() : Answer.on(Streams.output(), out, err(), answering.hideThinking)) {
+            ChatSession.Reply reply =
+                    chat.reply(conversation, answering.think, options, answer, untilTheReaderLeaves(out));
             answer.end();
             if (json) {
                 Output.json(
