@@ -8,7 +8,8 @@ import java.nio.ByteOrder;
 /**
  * The forms in which activations meet the weights, and the plain definition of how float32 rows are brought into them.
  *
- * <p>A row is a sequence of records of 32 values. A record of {@link #INT8} is one cache line, little-endian:
+ * <p>A row is a sequence of records, of 32 values but for {@link #INT8_ROW}. A record of {@link #INT8} is one cache line,
+ * little-endian:
  * <pre>
  *   byte  0   int8[32]  q, in -127..127
  *   byte 32   float     scale: x ≈ scale · q
@@ -18,17 +19,25 @@ import java.nio.ByteOrder;
  *   byte 52   float     the same of q[0..15], then of q[16..31]
  *   byte 60   zero
  * </pre>
+ * A record of {@link #INT8_ROW} holds the same integers of 256 values for kernels whose lanes are columns:
+ * <pre>
+ *   byte  0   4 times int8[64] q, then int32[16] -128 · Σ of four q, the correction for the lane that multiplies them
+ *   byte 512  float[8]  scale of each 32 values
+ *   byte 544  float[8]  scale · Σ q of each 32 values
+ * </pre>
  * A record of {@link #BF16} is 32 values rounded to nearest even, one of {@link #F32} the 32 values themselves.
  */
 public enum Activations {
     /** For quantised weights: integer products. */
     INT8(64),
+    /** For quantised weights and one token, see {@link RowWriter}. */
+    INT8_ROW(256, 576),
     /** For BF16 weights where the processor multiplies BF16 pairs. */
     BF16(64),
     /** For all other weights. */
     F32(128);
 
-    /** Values in one record. */
+    /** Values that share a scale. */
     static final int VALUES = 32;
 
     private static final int CACHE_LINE = 64;
@@ -39,6 +48,9 @@ public enum Activations {
     static final int SUM = 48;
     static final int HALF_SUMS = 52;
 
+    static final int ROW_SCALES = 512;
+    static final int ROW_SUMS = 544;
+
     /** Rows of smaller values than this become zeros, so that the reciprocal of the scale stays finite. */
     static final float SMALLEST = 1e-35f;
 
@@ -46,51 +58,91 @@ public enum Activations {
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+    private final int recordValues;
     private final int recordBytes;
 
     Activations(int recordBytes) {
+        this(VALUES, recordBytes);
+    }
+
+    Activations(int recordValues, int recordBytes) {
+        this.recordValues = recordValues;
         this.recordBytes = recordBytes;
     }
 
-    /** Bytes of one record of 32 values. */
+    /** Values in one record. */
+    int recordValues() {
+        return recordValues;
+    }
+
+    /** Bytes of one record. */
     int recordBytes() {
         return recordBytes;
     }
 
     /**
-     * Bytes from one row to the next; {@code columns} is a multiple of 32. An odd number of cache lines: the rows of a tile
+     * Bytes from one row to the next; {@code columns} is a multiple of {@link #recordValues}. An odd number of cache lines: the rows of a tile
      * are read side by side and must not compete for the same places in the cache.
      */
     public long bytes(long columns) {
         return (offset(columns) / CACHE_LINE | 1) * CACHE_LINE;
     }
 
-    /** Bytes from the start of a row to the record of {@code column}, a multiple of 32. */
+    /** Bytes from the start of a row to the record of {@code column}, a multiple of {@link #recordValues}. */
     long offset(long column) {
-        return column / VALUES * recordBytes;
+        return column / recordValues * recordBytes;
     }
 
     /**
-     * Converts one row of {@code columns} values (a multiple of 32) from byte {@code from} of {@code x} to byte {@code to} of
+     * Converts one row of {@code columns} values (a multiple of {@link #recordValues}) from byte {@code from} of {@code x} to byte {@code to} of
      * {@code records}, one value after the other: the definition that the emitted kernels reproduce bit by bit.
      */
     public void quantise(MemorySegment x, long from, int columns, MemorySegment records, long to) {
-        for (int i = 0; i < columns; i += VALUES) {
+        for (int i = 0; i < columns; i += recordValues) {
             long source = from + 4L * i;
             long record = to + offset(i);
             switch (this) {
                 case INT8 -> quantiseRecord(x, source, records, record);
+                case INT8_ROW -> quantiseRowRecord(x, source, records, record);
                 case BF16 -> roundRecord(x, source, records, record);
                 case F32 -> MemorySegment.copy(x, source, records, record, 4L * VALUES);
             }
         }
     }
 
-    private static void quantiseRecord(MemorySegment x, long source, MemorySegment records, long record) {
+    private static float largest(MemorySegment x, long source) {
         float largest = SMALLEST;
         for (int i = 0; i < VALUES; i++) {
             largest = Math.max(largest, Math.abs(x.get(Tensor.FLOAT, source + 4L * i)));
         }
+        return largest;
+    }
+
+    private static void quantiseRowRecord(MemorySegment x, long source, MemorySegment records, long record) {
+        for (int block = 0; block < 8; block++) {
+            long from = source + 4L * VALUES * block;
+            float largest = largest(x, from);
+            float inverse = 127 / largest;
+            long codes = record + 128L * (block / 2) + 32L * (block % 2);
+            int sum = 0;
+            for (int lane = 0; lane < 8; lane++) {
+                int four = 0;
+                for (int i = 4 * lane; i < 4 * lane + 4; i++) {
+                    int q = (int) Math.rint(x.get(Tensor.FLOAT, from + 4L * i) * inverse);
+                    records.set(ValueLayout.JAVA_BYTE, codes + i, (byte) q);
+                    four += q;
+                }
+                records.set(INT, codes + 64 + 4L * lane, -128 * four);
+                sum += four;
+            }
+            float scale = largest * (1 / 127f);
+            records.set(Tensor.FLOAT, record + ROW_SCALES + 4L * block, scale);
+            records.set(Tensor.FLOAT, record + ROW_SUMS + 4L * block, sum * scale);
+        }
+    }
+
+    private static void quantiseRecord(MemorySegment x, long source, MemorySegment records, long record) {
+        float largest = largest(x, source);
         float inverse = 127 / largest;
         int[] sums = new int[2];
         for (int i = 0; i < VALUES; i++) {

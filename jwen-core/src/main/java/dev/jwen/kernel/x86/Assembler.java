@@ -142,6 +142,20 @@ final class Assembler {
         modRm(dst, source, 1, 0);
     }
 
+    /** Reads two bytes into 16-bit lane {@code index} of {@code dst} (0 to 15); clears what lies above the 8 lanes. */
+    void insertWord(int dst, Memory source, int index) {
+        put(0xc4, clear(dst & 8, 0x80) | clear(source.indexBit(), 0x40) | clear(source.baseBit(), 0x20) | 1);
+        put(((~dst & 15) << 3) | 1, 0xc4);
+        modRm(dst, source, 1, 1);
+        put(index);
+    }
+
+    /** Writes the lowest float of {@code source} (0 to 15). */
+    void storeFloat(Memory dst, int source) {
+        put(0xc4, clear(source & 8, 0x80) | clear(dst.indexBit(), 0x40) | clear(dst.baseBit(), 0x20) | 1, 0x7a, 0x11);
+        modRm(source, dst, 1, 0);
+    }
+
     void vzeroupper() {
         put(0xc5, 0xf8, 0x77);
     }
@@ -164,7 +178,7 @@ final class Assembler {
     private void prefix(Instruction f, int reg, int a, int b, int x, boolean broadcast) {
         if (isEvex(f)) {
             evex(f, reg, a, b, x, broadcast);
-        } else if (broadcast || (reg | a | x) > 15 || f.form == Instruction.Form.EVEX_ONLY) {
+        } else if (broadcast || (reg | a | x) > 15 || f.isEvexOnly()) {
             throw new IllegalArgumentException(
                     "%s has no form of %d bits with these operands".formatted(f, 8 * vectorBytes));
         } else {
@@ -174,7 +188,10 @@ final class Assembler {
 
     /** {@code b} and {@code x}: non-zero when the operand's base, or its index or register above 15, needs the bit. */
     private void evex(Instruction f, int reg, int a, int b, int x, boolean broadcast) {
-        boolean w = f.form == Instruction.Form.W1 || f.form == Instruction.Form.EVEX_W1;
+        boolean w = switch (f.form) {
+            case W1, EVEX_W1, EVEX_ONLY_W1 -> true;
+            case W0, VEX_ONLY, EVEX_ONLY -> false;
+        };
         put(0x62, clear(reg & 8, 0x80) | clear(x, 0x40) | clear(b, 0x20) | clear(reg & 16, 0x10) | f.map);
         put((w ? 0x80 : 0) | ((~a & 15) << 3) | 4 | f.prefix);
         put(0x40 | (broadcast ? 0x10 : 0) | clear(a & 16, 0x08));
@@ -292,6 +309,11 @@ final class Assembler {
         label.position = size;
     }
 
+    void jump(Label target) {
+        put(0xe9);
+        relative(target, 0);
+    }
+
     /** Jumps when the last addition or subtraction did not give zero. */
     void jumpIfNotZero(Label target) {
         put(0x0f, 0x85);
@@ -314,12 +336,16 @@ final class Assembler {
         return new Memory(NONE, NONE, 1, 0, false, label);
     }
 
+    /** A vector of these dwords, repeated. */
+    Memory lanes(int... values) {
+        ByteBuffer bytes = ByteBuffer.allocate(4 * values.length).order(ByteOrder.LITTLE_ENDIAN);
+        bytes.asIntBuffer().put(values);
+        return constant(bytes.array());
+    }
+
     /** A vector with the same dword in every lane. */
     Memory dwords(int value) {
-        return constant(ByteBuffer.allocate(4)
-                .order(ByteOrder.LITTLE_ENDIAN)
-                .putInt(value)
-                .array());
+        return lanes(value);
     }
 
     /** A vector with the same float in every lane. */

@@ -14,6 +14,9 @@ enum Instruction {
     VPBROADCASTD(1, 2, 0x58, Operand.FOUR_BYTES),
     VINSERTI128(1, 3, 0x38, Operand.SIXTEEN_BYTES),
     VEXTRACTF128(1, 3, 0x19, Form.VEX_ONLY),
+    VBROADCASTI64X4(1, 2, 0x5b, Operand.THIRTY_TWO_BYTES, Form.EVEX_ONLY_W1),
+    VINSERTI64X4(1, 3, 0x3a, Operand.THIRTY_TWO_BYTES, Form.EVEX_ONLY_W1),
+    VEXTRACTI64X4(1, 3, 0x3b, Operand.THIRTY_TWO_BYTES, Form.EVEX_ONLY_W1),
     VPUNPCKLDQ(1, 1, 0x62),
     VPUNPCKHDQ(1, 1, 0x6a),
     VPUNPCKLQDQ(1, 1, 0x6c, Form.EVEX_W1),
@@ -22,10 +25,14 @@ enum Instruction {
     VPSHUFD(1, 1, 0x70),
     VPERMQ(1, 3, 0x00, Form.W1),
     VPERMD(1, 2, 0x36),
+    VPERMPS(1, 2, 0x16),
     VPACKSSDW(1, 1, 0x6b),
     VPACKSSWB(1, 1, 0x63),
     VPACKUSDW(1, 2, 0x2b),
     VPMOVDW(2, 2, 0x33, Form.EVEX_ONLY),
+    VPMOVZXBD(1, 2, 0x31, Operand.QUARTER),
+    VPMOVSXBD(1, 2, 0x21, Operand.QUARTER),
+    VPMOVZXWD(1, 2, 0x33, Operand.HALF),
     VPAND(1, 1, 0xdb),
     VPOR(1, 1, 0xeb),
     VPXOR(1, 1, 0xef),
@@ -45,10 +52,13 @@ enum Instruction {
     VPSLLD(1, 1, 0x72, 6),
     VPSRLD(1, 1, 0x72, 2),
     VPSRAD(1, 1, 0x72, 4),
+    VPSLLVD(1, 2, 0x47),
+    VPSRLVD(1, 2, 0x45),
     VCVTDQ2PS(0, 1, 0x5b),
     VCVTPS2DQ(1, 1, 0x5b),
     VCVTPH2PS(1, 2, 0x13, Operand.HALF),
     VADDPS(0, 1, 0x58),
+    VSUBPS(0, 1, 0x5c),
     VMULPS(0, 1, 0x59),
     VDIVPS(0, 1, 0x5e),
     VMAXPS(0, 1, 0x5f),
@@ -58,6 +68,8 @@ enum Instruction {
     enum Operand {
         FULL,
         HALF,
+        QUARTER,
+        THIRTY_TWO_BYTES,
         SIXTEEN_BYTES,
         FOUR_BYTES;
 
@@ -65,6 +77,8 @@ enum Instruction {
             return switch (this) {
                 case FULL -> vectorBytes;
                 case HALF -> vectorBytes / 2;
+                case QUARTER -> vectorBytes / 4;
+                case THIRTY_TWO_BYTES -> 32;
                 case SIXTEEN_BYTES -> 16;
                 case FOUR_BYTES -> 4;
             };
@@ -77,7 +91,12 @@ enum Instruction {
         W1,
         EVEX_W1,
         VEX_ONLY,
-        EVEX_ONLY
+        EVEX_ONLY,
+        EVEX_ONLY_W1
+    }
+
+    boolean isEvexOnly() {
+        return form == Form.EVEX_ONLY || form == Form.EVEX_ONLY_W1;
     }
 
     final int prefix;
@@ -104,6 +123,10 @@ enum Instruction {
 
     Instruction(int prefix, int map, int opcode, Operand operand) {
         this(prefix, map, opcode, operand, Form.W0, -1);
+    }
+
+    Instruction(int prefix, int map, int opcode, Operand operand, Form form) {
+        this(prefix, map, opcode, operand, form, -1);
     }
 
     Instruction(int prefix, int map, int opcode, Form form) {

@@ -21,6 +21,8 @@ import static dev.jwen.kernel.x86.Instruction.VPAND;
 import static dev.jwen.kernel.x86.Instruction.VPERMD;
 import static dev.jwen.kernel.x86.Instruction.VPERMQ;
 import static dev.jwen.kernel.x86.Instruction.VPHADDD;
+import static dev.jwen.kernel.x86.Instruction.VPMADDUBSW;
+import static dev.jwen.kernel.x86.Instruction.VPMADDWD;
 import static dev.jwen.kernel.x86.Instruction.VPOR;
 import static dev.jwen.kernel.x86.Instruction.VPSHUFD;
 import static dev.jwen.kernel.x86.Instruction.VPSLLD;
@@ -30,8 +32,6 @@ import static dev.jwen.kernel.x86.Instruction.VPXOR;
 
 import dev.jwen.kernel.x86.Assembler.Label;
 import dev.jwen.kernel.x86.Assembler.Memory;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 
 /**
  * The kernels that bring float32 values into the form of {@link Activations}: (values, records, number of records). All
@@ -49,15 +49,18 @@ final class Quantiser {
         Assembler asm = quantiser.asm;
         Label loop = new Label();
         asm.bind(loop);
-        for (int i = 0; i < 4; i++) {
-            asm.op(VMOVUPS, i, Memory.at(RDI, VECTOR * i));
+        for (int block = 0; block < form.recordValues() / Activations.VALUES; block++) {
+            for (int i = 0; i < 4; i++) {
+                asm.op(VMOVUPS, i, Memory.at(RDI, VECTOR * (4 * block + i)));
+            }
+            switch (form) {
+                case INT8 -> quantiser.int8();
+                case INT8_ROW -> quantiser.int8Row(block);
+                case BF16 -> quantiser.bf16();
+                case F32 -> quantiser.f32();
+            }
         }
-        switch (form) {
-            case INT8 -> quantiser.int8();
-            case BF16 -> quantiser.bf16();
-            case F32 -> quantiser.f32();
-        }
-        asm.addConstant(RDI, 4 * VECTOR);
+        asm.addConstant(RDI, 4 * form.recordValues());
         asm.addConstant(RSI, form.recordBytes());
         asm.subConstant(RDX, 1);
         asm.jumpIfNotZero(loop);
@@ -67,6 +70,39 @@ final class Quantiser {
     }
 
     private void int8() {
+        round();
+        sums();
+        factors();
+        pack();
+        asm.op(VMOVUPS_STORE, 0, Memory.at(RSI, 0));
+    }
+
+    private void int8Row(int block) {
+        int codes = 128 * (block / 2) + 32 * (block % 2);
+        round();
+        pack();
+        asm.op(VMOVUPS_STORE, 0, Memory.at(RSI, codes));
+        // -128 · Σ of four bytes: 128 · 127 twice still fits 16 bits.
+        asm.op(VMOVUPS, 7, asm.constant((byte) 0x80));
+        asm.op(VPMADDUBSW, 7, 7, 0);
+        asm.op(VPMADDWD, 7, 7, asm.constant((byte) 0xff));
+        asm.op(VMOVUPS_STORE, 7, Memory.at(RSI, codes + 64));
+        asm.op(VPHADDD, 7, 7, 7);
+        asm.op(VPHADDD, 7, 7, 7);
+        asm.op(VEXTRACTF128, 7, 0, 8, 1);
+        asm.op(VPADDD, 7, 7, 8);
+        asm.op(VPXOR, 8, 8, 8);
+        asm.op(VPSUBD, 7, 8, 7);
+        asm.op(VCVTDQ2PS, 7, 7);
+        asm.op(VMULPS, 7, 7, asm.floats(1 / 128f));
+        asm.op(VMULPS, 4, 4, asm.floats(1 / 127f));
+        asm.op(VMULPS, 7, 7, 4);
+        asm.storeFloat(Memory.at(RSI, Activations.ROW_SCALES + 4 * block), 4);
+        asm.storeFloat(Memory.at(RSI, Activations.ROW_SUMS + 4 * block), 7);
+    }
+
+    /** Registers 0 to 3 = the values as integers, register 4 = the largest magnitude in every lane. */
+    private void round() {
         largestMagnitude();
         asm.op(VMOVUPS, 5, asm.floats(127));
         asm.op(VDIVPS, 5, 5, 4);
@@ -74,13 +110,14 @@ final class Quantiser {
             asm.op(VMULPS, i, i, 5);
             asm.op(VCVTPS2DQ, i, i);
         }
-        sums();
-        factors();
+    }
+
+    /** Register 0 = the integers of registers 0 to 3 as bytes. */
+    private void pack() {
         asm.op(VPACKSSDW, 0, 0, 1);
         asm.op(VPACKSSDW, 2, 2, 3);
         asm.op(VPACKSSWB, 0, 0, 2);
         permute(0, 0, 4, 1, 5, 2, 6, 3, 7);
-        asm.op(VMOVUPS_STORE, 0, Memory.at(RSI, 0));
     }
 
     /** Register 4 = the largest magnitude of registers 0 to 3, in every lane. */
@@ -115,14 +152,14 @@ final class Quantiser {
     /** Writes the second half of a record from the largest magnitude and the sums. */
     private void factors() {
         asm.op(VMULPS, 4, 4, asm.floats(1 / 127f));
-        asm.op(VPAND, 4, 4, lanes(-1, 0, 0, 0, 0, 0, 0, 0));
+        asm.op(VPAND, 4, 4, asm.lanes(-1, 0, 0, 0, 0, 0, 0, 0));
         asm.op(VCVTDQ2PS, 8, 7);
-        asm.op(VPAND, 8, 8, lanes(0, 0, 0, 0, -1, -1, -1, 0));
+        asm.op(VPAND, 8, 8, asm.lanes(0, 0, 0, 0, -1, -1, -1, 0));
         asm.op(VPOR, 4, 4, 8);
         asm.shift(VPSLLD, 7, 7, 7);
         asm.op(VPXOR, 8, 8, 8);
         asm.op(VPSUBD, 7, 8, 7);
-        asm.op(VPAND, 7, 7, lanes(0, -1, -1, -1, 0, 0, 0, 0));
+        asm.op(VPAND, 7, 7, asm.lanes(0, -1, -1, -1, 0, 0, 0, 0));
         asm.op(VPOR, 4, 4, 7);
         asm.op(VMOVUPS_STORE, 4, Memory.at(RSI, Activations.SCALE));
     }
@@ -149,13 +186,7 @@ final class Quantiser {
     }
 
     private void permute(int register, int... order) {
-        asm.op(VMOVUPS, 6, lanes(order));
+        asm.op(VMOVUPS, 6, asm.lanes(order));
         asm.op(VPERMD, register, 6, register);
-    }
-
-    private Memory lanes(int... values) {
-        ByteBuffer bytes = ByteBuffer.allocate(VECTOR).order(ByteOrder.LITTLE_ENDIAN);
-        bytes.asIntBuffer().put(values);
-        return asm.constant(bytes.array());
     }
 }

@@ -15,8 +15,8 @@ import java.util.Arrays;
  * are computed in pieces. The pieces are large at first, so that memory is read in long runs, and shrink with the work
  * that is left, so that the threads finish together. Few activations are not worth a meeting: the caller converts them.
  *
- * <p>Results do not depend on the number of threads. With quantised weights a token has the same result in a batch as
- * alone; with plain numbers the order of additions depends on the number of tokens.
+ * <p>Results do not depend on the number of threads. The order of float additions depends on the number of tokens; with
+ * quantised weights only on whether it is one.
  */
 final class X86Matmul implements MatrixProducts {
     /** Values that take a thread a few microseconds to convert. */
@@ -116,7 +116,7 @@ final class X86Matmul implements MatrixProducts {
             Arrays.setAll(set, i -> set[i] == null ? new Product() : set[i]);
         }
         Product product = set[count++];
-        product.input = input(x, products.activations(w.type()));
+        product.input = input(x, products.activations(w, x.rows()));
         product.w = w;
         product.out = out;
     }

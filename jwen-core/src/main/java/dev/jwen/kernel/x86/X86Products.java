@@ -19,9 +19,10 @@ import org.jspecify.annotations.Nullable;
  * Every call runs on the thread that makes it, allocates no native memory, and may run beside any other call; the caller divides
  * the rows among its threads. All memory must be native.
  *
- * <p>Precision: {@code Σ_blocks (scale · integer dot product + minimum · Σ q) · activation scale}. The integers are exact;
- * float additions run over the blocks in order, within one token and row in the same order for every number of tokens and
- * rows, except that plain numbers (F32, F16, BF16) are added in up to four interleaved sums when there are few tokens.
+ * <p>Precision: {@code Σ_blocks (scale · integer dot product + minimum · Σ q) · activation scale}. The integers are exact.
+ * Of several tokens, float additions run over the blocks in order, within one token and row in the same order for every
+ * number of tokens and rows, except that plain numbers (F32, F16, BF16) are added in up to four interleaved sums when there
+ * are few. A single token is added up in 64 interleaved sums where {@link RowWriter} has a kernel.
  *
  * <p>Kernels are written when a format and number of tokens is first used and live until {@link #close}.
  */
@@ -29,6 +30,7 @@ public final class X86Products implements AutoCloseable {
     private static final int MAX_TOKENS = 16;
     private static final int PACK = 0;
     private static final int TILE = MAX_TOKENS + 1;
+    private static final int ROW = 2 * (MAX_TOKENS + 1);
     private static final int UNKNOWN_CACHE = 1 << 20;
     private static final int PANEL_BYTES = 20 << 10;
 
@@ -42,7 +44,10 @@ public final class X86Products implements AutoCloseable {
     private final Map<DataType, Format> formats = new EnumMap<>(DataType.class);
     private final Map<Activations, MemorySegment> quantisers = new EnumMap<>(Activations.class);
 
-    /** A weight format and its kernels: to pack, for each number of tokens the direct one, for each the one on panels. */
+    /**
+     * A weight format and its kernels: to pack, for each number of tokens the direct one, for each the one on panels; at
+     * last the one for rows.
+     */
     private record Format(DataType type, Packing packing, AtomicReferenceArray<@Nullable MemorySegment> kernels) {}
 
     /**
@@ -87,7 +92,7 @@ public final class X86Products implements AutoCloseable {
         for (DataType type : DataType.values()) {
             Packing packing = Unpacker.packing(type, this.set);
             if (packing != null) {
-                formats.put(type, new Format(type, packing, new AtomicReferenceArray<>(2 * (MAX_TOKENS + 1))));
+                formats.put(type, new Format(type, packing, new AtomicReferenceArray<>(ROW + 1)));
             }
         }
         for (Activations form : Activations.values()) {
@@ -145,14 +150,14 @@ public final class X86Products implements AutoCloseable {
         return supports(weight.type()) && weight.columns() % Activations.VALUES == 0 && weight.scale() == null;
     }
 
-    /** The form in which activations meet weights of {@code type}. */
-    public Activations activations(DataType type) {
-        return format(type).packing.activations();
+    /** The form in which so many rows of activations meet {@code w}. */
+    public Activations activations(Tensor w, long tokens) {
+        Packing packing = format(w.type()).packing;
+        return byRows(w, tokens) ? RowWriter.activations(packing) : packing.activations();
     }
 
-    /** Bytes of one row of activations of {@code columns} values in the form for {@code type}. */
-    public long activationBytes(DataType type, long columns) {
-        return activations(type).bytes(columns);
+    private boolean byRows(Tensor w, long tokens) {
+        return tokens == 1 && RowWriter.supports(w.type(), w.columns(), set);
     }
 
     /** Bytes that {@link #product} needs as a buffer of its own for each thread. */
@@ -181,14 +186,15 @@ public final class X86Products implements AutoCloseable {
         requireOpen();
         require(x, 4L * rows * columns, "x");
         require(records, rows * form.bytes(columns), "records");
-        if (columns % Activations.VALUES != 0) {
-            throw new IllegalArgumentException(columns + " columns are not a multiple of 32");
+        if (columns % form.recordValues() != 0) {
+            throw new IllegalArgumentException(
+                    "%d columns are not a multiple of %d".formatted(columns, form.recordValues()));
         }
         MemorySegment kernel = Objects.requireNonNull(quantisers.get(form));
         for (int row = 0; row < rows && columns > 0; row++) {
             long from = x.address() + 4 * columns * row;
             long to = records.address() + form.bytes(columns) * row;
-            MachineCode.call(kernel, from, to, columns / Activations.VALUES, 0, 0, 0, 0, 0, 0);
+            MachineCode.call(kernel, from, to, columns / form.recordValues(), 0, 0, 0, 0, 0, 0);
         }
     }
 
@@ -197,7 +203,7 @@ public final class X86Products implements AutoCloseable {
      * of {@code out} is written.
      *
      * @param w (N, K); {@link #supports(Tensor)} must be true
-     * @param activations (tokens, K) in the form {@code activations(w.type())}
+     * @param activations (tokens, K) in the form {@code activations(w, tokens)}
      * @param out float32; value (t, r) is at index {@code t * outStride + r}
      * @param outStride in floats
      * @param packBuffer {@link #packBytes} bytes, aligned to 64, that no other thread uses meanwhile
@@ -215,6 +221,15 @@ public final class X86Products implements AutoCloseable {
         Format format = format(w.type());
         Activations form = format.packing.activations();
         long x = activations.address();
+        if (byRows(w, tokens)) {
+            if (fromRow < toRow) {
+                long rows = w.segment().address() + fromRow * w.rowBytes();
+                long steps = w.columns() / RowWriter.COLUMNS;
+                long to = out.address() + 4L * fromRow;
+                MachineCode.call(kernel(format, ROW), rows, x, steps, to, toRow - fromRow, 0, 0, 0, 0);
+            }
+            return;
+        }
         if (tokens <= format.packing.maxTokens(set)) {
             rows(new Product(w, format, 0, w.columns(), x, tokens, out, 0, outStride, packBuffer), fromRow, toRow);
             return;
@@ -259,7 +274,7 @@ public final class X86Products implements AutoCloseable {
         }
         Objects.checkFromToIndex(fromRow, toRow, w.rows());
         require(w.segment(), w.rows() * w.rowBytes(), "w");
-        require(activations, tokens * activationBytes(w.type(), w.columns()), "activations");
+        require(activations, tokens * activations(w, tokens).bytes(w.columns()), "activations");
         require(out, tokens == 0 ? 0 : 4 * ((tokens - 1) * outStride + toRow), "out");
         require(packBuffer, packBytes(w), "packBuffer");
     }
@@ -359,11 +374,16 @@ public final class X86Products implements AutoCloseable {
 
     private MemorySegment write(Format format, int which) {
         KernelWriter writer = new KernelWriter(set);
-        byte[] code = which == PACK
-                ? writer.pack(format.type, format.packing)
-                : which < TILE
-                        ? writer.direct(format.type, format.packing, which)
-                        : writer.tile(format.packing, which - TILE);
+        byte[] code;
+        if (which == PACK) {
+            code = writer.pack(format.type, format.packing);
+        } else if (which == ROW) {
+            code = RowWriter.write(format.type, format.packing, set);
+        } else if (which < TILE) {
+            code = writer.direct(format.type, format.packing, which);
+        } else {
+            code = writer.tile(format.packing, which - TILE);
+        }
         MemorySegment kernel = MachineCode.install(code, arena);
         // Two threads may write the same kernel at the same time; either will do.
         format.kernels.set(which, kernel);

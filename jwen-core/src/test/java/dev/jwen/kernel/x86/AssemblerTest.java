@@ -37,6 +37,10 @@ class AssemblerTest {
             Instruction.VMOVAPS,
             Instruction.VBROADCASTSS,
             Instruction.VPBROADCASTD,
+            Instruction.VBROADCASTI64X4,
+            Instruction.VPMOVZXBD,
+            Instruction.VPMOVSXBD,
+            Instruction.VPMOVZXWD,
             Instruction.VPABSB,
             Instruction.VCVTDQ2PS,
             Instruction.VCVTPS2DQ,
@@ -46,8 +50,17 @@ class AssemblerTest {
             Instruction.VPERMQ,
             Instruction.VEXTRACTF128);
 
-    private static final Set<Instruction> WITH_IMMEDIATE =
-            Set.of(Instruction.VINSERTI128, Instruction.VPSHUFD, Instruction.VPERMQ, Instruction.VEXTRACTF128);
+    private static final Set<Instruction> WITH_IMMEDIATE = Set.of(
+            Instruction.VINSERTI128,
+            Instruction.VINSERTI64X4,
+            Instruction.VPSHUFD,
+            Instruction.VPERMQ,
+            Instruction.VEXTRACTF128,
+            Instruction.VEXTRACTI64X4);
+
+    /** Instructions that keep their source in the field where others have the destination. */
+    private static final Set<Instruction> TURNED =
+            Set.of(Instruction.VPMOVDW, Instruction.VEXTRACTF128, Instruction.VEXTRACTI64X4);
 
     /** Instructions whose memory operand can be one dword for all lanes. */
     private static final Set<Instruction> BROADCASTING = Set.of(
@@ -61,12 +74,15 @@ class AssemblerTest {
             Instruction.VDPBF16PS,
             Instruction.VCVTDQ2PS,
             Instruction.VADDPS,
+            Instruction.VSUBPS,
+            Instruction.VPERMD,
+            Instruction.VPERMPS,
+            Instruction.VPSLLVD,
+            Instruction.VPSRLVD,
             Instruction.VMULPS,
             Instruction.VDIVPS,
             Instruction.VMAXPS,
             Instruction.VFMADD231PS);
-
-    private static final Set<Instruction> REGISTERS_ONLY = Set.of(Instruction.VPMOVDW, Instruction.VEXTRACTF128);
 
     private record Case(String text, String hex) {
         String golden() {
@@ -143,13 +159,21 @@ class AssemblerTest {
         generalInstructions(cases);
         for (int vectorBytes : new int[] {32, 64}) {
             for (Instruction f : Instruction.values()) {
-                if (f.form != (vectorBytes == 32 ? Form.EVEX_ONLY : Form.VEX_ONLY)) {
+                if (vectorBytes == 32 ? !f.isEvexOnly() : f.form != Form.VEX_ONLY) {
                     vectorInstruction(cases, f, vectorBytes);
                 }
             }
         }
         add(cases, 64, "vmovups xmm5, [r9 + r11*1 + 100]", a -> a.load128(5, Memory.at(9, 11, 1, 100)));
         add(cases, 64, "vmovups xmm13, [rdi + rsi*2 + 1000]", a -> a.load128(13, Memory.at(7, 6, 2, 1000)));
+        add(
+                cases,
+                64,
+                "{vex3} vpinsrw xmm5, xmm5, [r9 + r11*1 + 100], 7",
+                a -> a.insertWord(5, Memory.at(9, 11, 1, 100), 7));
+        add(cases, 64, "{vex3} vpinsrw xmm13, xmm13, [rdi + 1000], 0", a -> a.insertWord(13, Memory.at(7, 1000), 0));
+        add(cases, 64, "{vex3} vmovss [rcx], xmm3", a -> a.storeFloat(Memory.at(1, 0), 3));
+        add(cases, 64, "{vex3} vmovss [r10 + r11*1 + 100], xmm13", a -> a.storeFloat(Memory.at(10, 11, 1, 100), 13));
         add(cases, 64, "vzeroupper", Assembler::vzeroupper);
         return cases;
     }
@@ -190,10 +214,10 @@ class AssemblerTest {
     private static void vectorInstruction(List<Case> cases, Instruction f, int vectorBytes) {
         int high = vectorBytes == 64 ? 16 : 0;
         for (int[] r : new int[][] {{1, 2, 3}, {9, 10, 11}, {8 + high, 5, 15}, {2, 12 + high, 4}, {7, 6, 9 + high}}) {
-            if (!f.name().contains("STORE")) {
+            if (!f.name().contains("STORE") && f != Instruction.VBROADCASTI64X4) {
                 registers(cases, f, vectorBytes, r[0], r[1], r[2]);
             }
-            if (f.digit < 0 && !REGISTERS_ONLY.contains(f)) {
+            if (f.digit < 0 && !TURNED.contains(f)) {
                 memory(cases, f, vectorBytes, r[0], r[1], Memory.at(7, 0), "[rdi]");
                 memory(cases, f, vectorBytes, r[0], r[1], Memory.at(13, 128), "[r13 + 128]");
                 memory(cases, f, vectorBytes, r[0], r[1], Memory.at(12, 6, 2, 40), "[r12 + rsi*2 + 40]");
@@ -208,13 +232,11 @@ class AssemblerTest {
     }
 
     private static void registers(List<Case> cases, Instruction f, int vectorBytes, int dst, int a, int b) {
-        String d =
-                register(f == Instruction.VPMOVDW || f == Instruction.VEXTRACTF128 ? -dst : dst, vectorBytes, f, false);
+        String d = register(TURNED.contains(f) ? -dst : dst, vectorBytes, f, false);
         String source = register(b, vectorBytes, f, true);
         String name = name(f, vectorBytes);
         String second = register(a, vectorBytes, f, false);
-        if (f == Instruction.VPMOVDW || f == Instruction.VEXTRACTF128) {
-            // These two keep their source in the field where others have the destination.
+        if (TURNED.contains(f)) {
             String narrow = vectorBytes == 64 ? "ymm" + b : "xmm" + b;
             String text = "%s %s, %s".formatted(name, narrow, register(dst, vectorBytes, f, false));
             if (f == Instruction.VPMOVDW) {

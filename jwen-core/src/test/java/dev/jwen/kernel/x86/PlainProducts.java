@@ -63,14 +63,17 @@ final class PlainProducts {
         double magnitude = 0;
         for (int column = 0; column < w.columns(); column += 32) {
             long record = token * form.bytes(w.columns()) + form.offset(column);
-            if (form == Activations.INT8) {
+            int block = column % form.recordValues() / 32;
+            boolean isRow = form == Activations.INT8_ROW;
+            if (form == Activations.INT8 || isRow) {
                 Codes codes = codes(w.type(), w.segment(), row * w.rowBytes(), column);
-                float scale = records.get(Tensor.FLOAT, record + 32);
+                float scale = records.get(Tensor.FLOAT, record + (isRow ? 512 + 4 * block : 32));
+                long q0 = record + (isRow ? 128 * (block / 2) + 32 * (block % 2) : 0);
                 for (int part = 0; part < 2; part++) {
                     int dot = 0;
                     int q = 0;
                     for (int i = 16 * part; i < 16 * part + 16; i++) {
-                        int value = records.get(ValueLayout.JAVA_BYTE, record + i);
+                        int value = records.get(ValueLayout.JAVA_BYTE, q0 + i);
                         dot += codes.codes[i] * value;
                         q += value;
                     }

@@ -82,7 +82,8 @@ final class ProductsSpeed {
             X86Products products, MemorySegment memory, DataType type, int columns, int rows, int tokens, long pieces)
             throws Exception {
         try (Arena own = Arena.ofShared()) {
-            Activations form = products.activations(type);
+            Activations form = products.activations(
+                    Tensor.of(type, memory.asSlice(0, rows * type.bytes(columns)), rows, columns), tokens);
             MemorySegment x = own.allocate(4L * tokens * columns, 64);
             for (long i = 0; i < (long) tokens * columns; i++) {
                 x.set(Tensor.FLOAT, 4 * i, (i * 7919 % 1000 - 500) * 0.001f);
