@@ -7,13 +7,16 @@ import dev.jwen.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 
 /**
  * Sets of products in machine code, shared by the threads of a pool.
  *
  * <p>Two steps, and the threads meet after each: the distinct activations become records, then the rows of all weights
- * are computed in pieces. The pieces are large at first, so that memory is read in long runs, and shrink with the work
- * that is left, so that the threads finish together. Few activations are not worth a meeting: the caller converts them.
+ * are computed in pieces. Each thread has a share of its own, one run of memory, because memory is read fastest in long
+ * runs far from those of other threads; who is done helps with the shares of the others. The pieces of a share are large
+ * at first and shrink with the work that is left, so that the threads finish together. Few activations are not worth a
+ * meeting: the caller converts them.
  *
  * <p>Results do not depend on the number of threads. The order of float additions depends on the number of tokens; with
  * quantised weights only on whether it is one.
@@ -28,7 +31,7 @@ final class X86Matmul implements MatrixProducts {
     /** Weights that are multiplied with one token in the time in which one byte is read. */
     private static final int PRODUCTS_PER_BYTE = 14;
 
-    /** Each piece is this part of what is left for each thread. */
+    /** Each piece is this part of what is left of a share. */
     private static final int PARTS = 2;
 
     private static final Tensor NONE = Tensor.f32(0, 32);
@@ -42,6 +45,10 @@ final class X86Matmul implements MatrixProducts {
     private int count;
     private Piece[] pieces = new Piece[0];
     private int pieceCount;
+    /** First piece of each share, and one past the last piece of all. */
+    private final int[] shares;
+    /** Next piece of each share that nobody has taken. */
+    private final AtomicIntegerArray next;
 
     private MemorySegment records = MemorySegment.NULL;
     private final MemorySegment[] packBuffers;
@@ -86,6 +93,8 @@ final class X86Matmul implements MatrixProducts {
     X86Matmul(X86Products products, WorkerPool pool) {
         this.products = products;
         this.pool = pool;
+        this.shares = new int[pool.threads() + 1];
+        this.next = new AtomicIntegerArray(pool.threads());
         this.packBuffers = new MemorySegment[pool.threads()];
         Arrays.fill(packBuffers, MemorySegment.NULL);
     }
@@ -142,12 +151,25 @@ final class X86Matmul implements MatrixProducts {
         convert();
         cut();
         growPackBuffers();
-        pool.run(pieceCount, 1, (worker, from, to) -> {
-            for (int i = from; i < to; i++) {
-                compute(pieces[i], packBuffers[worker]);
+        pool.run(pool.threads(), 1, (worker, from, to) -> {
+            for (int share = from; share < to; share++) {
+                for (int i = 0; i < pool.threads(); i++) {
+                    computeShare((share + i) % pool.threads(), packBuffers[worker]);
+                }
             }
         });
         forget();
+    }
+
+    /** Computes the pieces of a share that nobody has taken. */
+    private void computeShare(int share, MemorySegment packBuffer) {
+        while (true) {
+            int piece = next.getAndIncrement(share);
+            if (piece >= shares[share + 1]) {
+                return;
+            }
+            compute(pieces[piece], packBuffer);
+        }
     }
 
     // ---- Activations.
@@ -193,24 +215,36 @@ final class X86Matmul implements MatrixProducts {
 
     // ---- Products.
 
-    /** Cuts the rows of all products into pieces. */
+    /** Cuts the rows of all products into shares, and these into pieces. */
     private void cut() {
         long left = 0;
         for (int i = 0; i < count; i++) {
             left += set[i].w.rows() * set[i].rowWork();
         }
         pieceCount = 0;
+        int share = 0;
+        long leftOfShare = left / pool.threads();
+        shares[0] = 0;
         for (int i = 0; i < count; i++) {
-            long rowWork = set[i].rowWork();
+            long groupWork = set[i].rowWork() * products.rowGroup();
             int rows = Math.toIntExact(set[i].w.rows());
             for (int row = 0; row < rows; ) {
-                long work = Math.max(SMALLEST_PIECE, left / ((long) PARTS * pool.threads()));
-                long groups = Math.max(1, work / (rowWork * products.rowGroup()));
-                int next = (int) Math.min(rows, row + groups * products.rowGroup());
-                addPiece(i, row, next);
-                left -= (next - row) * rowWork;
-                row = next;
+                if (leftOfShare < groupWork && share + 1 < pool.threads()) {
+                    shares[++share] = pieceCount;
+                    leftOfShare = left / (pool.threads() - share);
+                }
+                long work = Math.max(SMALLEST_PIECE, leftOfShare / PARTS);
+                int groups = Math.clamp(work / groupWork, 1, Math.ceilDiv(rows, products.rowGroup()));
+                int end = Math.min(rows, row + groups * products.rowGroup());
+                addPiece(i, row, end);
+                left -= (end - row) * set[i].rowWork();
+                leftOfShare -= (end - row) * set[i].rowWork();
+                row = end;
             }
+        }
+        Arrays.fill(shares, share + 1, shares.length, pieceCount);
+        for (int i = 0; i < pool.threads(); i++) {
+            next.set(i, shares[i]);
         }
     }
 
