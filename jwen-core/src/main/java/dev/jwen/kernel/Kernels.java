@@ -136,11 +136,11 @@ public interface Kernels extends AutoCloseable {
     void attention(Tensor q, Tensor k, Tensor v, List<Span> spans, List<KvCache> caches, Tensor out);
 
     /**
-     * Causal depthwise convolution, then SiLU: {@code out[t][c] = silu(Σ_j weight[c][j] · x[t - taps + 1 + j][c])},
+     * Causal depthwise convolution, then SiLU: {@code out[t][c] = silu(Σ_j weight[j][c] · x[t - taps + 1 + j][c])},
      * where rows before the batch come from the state, which then keeps the last taps - 1 rows of {@code x}.
      *
      * @param x (T, C)
-     * @param weight float32 (C, taps)
+     * @param weight float32 (taps, C)
      * @param states by span, float32 (taps - 1, C), oldest row first; updated
      * @param out (T, C); may be {@code x}
      */

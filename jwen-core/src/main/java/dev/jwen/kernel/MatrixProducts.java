@@ -1,6 +1,8 @@
 package dev.jwen.kernel;
 
+import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sets of products of activations with weights, computed by the threads of a pool: the part of the arithmetic that one
@@ -31,6 +33,14 @@ public interface MatrixProducts extends AutoCloseable {
 
     /** Computes the products of the set; all are complete when it returns. */
     void run();
+
+    /** The products of attention with a cache of this type and head size, or null where there are none. */
+    @Nullable
+    AttentionTile attentionTile(DataType type, int headDim);
+
+    /** The step of the delta rule for states (keyDim, valueDim), or null where there is none. */
+    @Nullable
+    DeltaStep deltaStep(int keyDim, int valueDim);
 
     /** Frees what the products need; the pool belongs to whoever opened it. */
     @Override

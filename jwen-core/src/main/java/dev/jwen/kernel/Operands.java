@@ -115,11 +115,11 @@ public final class Operands {
     public static void convolution(Tensor x, Tensor weight, List<Span> spans, List<Tensor> states, Tensor out) {
         matrix("x", x, x.rows(), x.columns());
         matrix("out", out, x.rows(), x.columns());
-        matrix("weight", weight, x.columns(), weight.columns());
+        matrix("weight", weight, weight.rows(), x.columns());
         spans(spans, x.rows());
         perSpan("states", spans, states);
         for (int i = 0; i < states.size(); i++) {
-            matrix("state", states.get(i), weight.columns() - 1, x.columns());
+            matrix("state", states.get(i), weight.rows() - 1, x.columns());
         }
     }
 

@@ -223,7 +223,7 @@ public final class PlainKernels implements Kernels {
     @Override
     public void convolution(Tensor x, Tensor weight, List<Span> spans, List<Tensor> states, Tensor out) {
         Operands.convolution(x, weight, spans, states, out);
-        int taps = Math.toIntExact(weight.columns());
+        int taps = Math.toIntExact(weight.rows());
         pool.run(Math.toIntExact(x.columns()), 16, (worker, from, to) -> {
             for (int s = 0; s < spans.size(); s++) {
                 for (int c = from; c < to; c++) {
@@ -244,7 +244,7 @@ public final class PlainKernels implements Kernels {
         for (int t = 0; t < span.count(); t++) {
             double sum = 0;
             for (int j = 0; j < taps; j++) {
-                sum += (double) weight.get(c, j) * history[t + j];
+                sum += (double) weight.get(j, c) * history[t + j];
             }
             out.set(span.row() + t, c, (float) silu(sum));
         }

@@ -69,7 +69,7 @@ final class WeightReader {
                 matrix(prefix + "in_proj_z.weight", values, hidden),
                 matrix(prefix + "in_proj_b.weight", heads.valueHeads(), hidden),
                 matrix(prefix + "in_proj_a.weight", heads.valueHeads(), hidden),
-                floats(prefix + "conv1d.weight", heads.qkvWidth(), config.linearConvKernelDim()),
+                turned(prefix + "conv1d.weight", heads.qkvWidth(), config.linearConvKernelDim()),
                 decayRate(prefix + "A_log", heads.valueHeads()),
                 floats(prefix + "dt_bias", heads.valueHeads()),
                 floats(prefix + "norm.weight", heads.valueDim()),
@@ -147,6 +147,16 @@ final class WeightReader {
 
     private Tensor floats(String name, long... shape) {
         return Tensor.f32(shaped(name, shape).toFloats(), shape);
+    }
+
+    /** A matrix of floats as (columns, rows). */
+    private Tensor turned(String name, int rows, int columns) {
+        float[] values = shaped(name, rows, columns).toFloats();
+        float[] turned = new float[values.length];
+        for (int i = 0; i < values.length; i++) {
+            turned[i % columns * rows + i / columns] = values[i];
+        }
+        return Tensor.f32(turned, columns, rows);
     }
 
     /** The factor of a norm: stored as it is, or around zero. */

@@ -41,7 +41,7 @@ public record Weights(Tensor embedTokens, List<Layer> layers, Tensor norm, Tenso
      * @param inProjZ (Hv·V, D)
      * @param inProjB (Hv, D)
      * @param inProjA (Hv, D)
-     * @param conv1d (W, taps)
+     * @param conv1d (taps, W), which is the published tensor turned
      * @param decayRate (Hv): -exp(A_log)
      * @param dtBias (Hv)
      * @param norm (V)

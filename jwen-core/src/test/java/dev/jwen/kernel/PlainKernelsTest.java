@@ -68,7 +68,7 @@ class PlainKernelsTest {
 
     @Test
     void theConvolutionContinuesFromItsState() {
-        Tensor weight = rows(3, 1, 10, 100);
+        Tensor weight = rows(1, 1, 10, 100);
         Tensor whole = Tensor.f32(3, 1);
         Tensor state = Tensor.f32(2, 1);
         kernels.convolution(rows(1, 1, 2, 3), weight, List.of(new Span(0, 3, 0)), List.of(state), whole);

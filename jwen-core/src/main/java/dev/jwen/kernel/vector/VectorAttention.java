@@ -8,7 +8,9 @@ import static dev.jwen.kernel.vector.Lanes.LE;
 import static dev.jwen.kernel.vector.Lanes.RAM;
 import static jdk.incubator.vector.VectorOperators.MAX;
 
+import dev.jwen.kernel.AttentionTile;
 import dev.jwen.kernel.KvCache;
+import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Operands;
 import dev.jwen.kernel.Span;
 import dev.jwen.kernel.WorkerPool;
@@ -17,6 +19,7 @@ import dev.jwen.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Causal softmax attention over blocks of the KV cache.
@@ -49,12 +52,22 @@ public final class VectorAttention {
     /** A maximum below all scores that, unlike infinity, can be subtracted from itself. */
     private static final float NO_SCORE = -1e30f;
 
+    /** Up to this many rows the products of another room are used, if there are any. */
+    private static final int TILE_PRODUCT_ROWS = 64;
+
     private final WorkerPool pool;
+    private final @Nullable MatrixProducts products;
     private final Worker[] workers;
     private final Buffer partials = new Buffer();
 
-    public VectorAttention(WorkerPool pool) {
+    // The products of another room for the caches of the last call.
+    private @Nullable AttentionTile tileProducts;
+    private @Nullable DataType tileType;
+    private int tileHeadDim;
+
+    public VectorAttention(WorkerPool pool, @Nullable MatrixProducts products) {
         this.pool = pool;
+        this.products = products;
         this.workers = new Worker[pool.threads()];
         Arrays.setAll(workers, i -> new Worker());
     }
@@ -102,6 +115,7 @@ public final class VectorAttention {
     public void attend(Tensor q, Tensor k, Tensor v, List<Span> spans, List<KvCache> caches, Tensor out) {
         Operands.attention(q, k, v, spans, caches, out);
         KvCache first = caches.getFirst();
+        AttentionTile tileProducts = tileProducts(first);
         Shape shape = new Shape(q, out, Math.toIntExact(q.columns() / first.headDim()), first.heads(), first.headDim());
         for (int s = 0; s < spans.size(); s++) {
             Span span = spans.get(s);
@@ -126,7 +140,7 @@ public final class VectorAttention {
                 int item = total - 1 - i;
                 int s = spanOf(starts, item);
                 Tile tile = tile(spans.get(s), caches.get(s), shape, item - starts[s]);
-                run(workers[worker], shape, tile, partial + 4L * item * partialFloats);
+                run(workers[worker], shape, tile, tileProducts, partial + 4L * item * partialFloats);
             }
         });
         for (int s = 0; s < spans.size(); s++) {
@@ -134,6 +148,15 @@ public final class VectorAttention {
                 merge(spans.get(s), shape, partial + 4L * starts[s] * partialFloats, 4L * partialFloats);
             }
         }
+    }
+
+    private @Nullable AttentionTile tileProducts(KvCache cache) {
+        if (products != null && (cache.type() != tileType || cache.headDim() != tileHeadDim)) {
+            tileProducts = products.attentionTile(cache.type(), cache.headDim());
+            tileType = cache.type();
+            tileHeadDim = cache.headDim();
+        }
+        return tileProducts;
     }
 
     private static int pieces(Span span) {
@@ -175,9 +198,10 @@ public final class VectorAttention {
         return new Tile(span, cache, keyHead, token, tokens, from, to, pieces == 1 ? -1 : piece);
     }
 
-    private static void run(Worker worker, Shape shape, Tile tile, long partial) {
-        if (tile.tokens() * shape.group() * 2 <= L) {
-            runFewRows(worker, shape, tile, partial);
+    private static void run(Worker worker, Shape shape, Tile tile, @Nullable AttentionTile products, long partial) {
+        int rows = tile.tokens() * shape.group();
+        if (rows * 2 <= L || (products != null && rows <= TILE_PRODUCT_ROWS)) {
+            runFewRows(worker, shape, tile, products, partial);
         } else {
             runManyRows(worker, shape, tile, partial);
         }
@@ -207,7 +231,8 @@ public final class VectorAttention {
 
     // ---- Few rows: lanes along the head.
 
-    private static void runFewRows(Worker worker, Shape shape, Tile tile, long partial) {
+    private static void runFewRows(
+            Worker worker, Shape shape, Tile tile, @Nullable AttentionTile products, long partial) {
         int group = shape.group();
         int rows = tile.tokens() * group;
         int padded = Math.ceilDiv(rows, Tiles.ROWS) * Tiles.ROWS;
@@ -231,8 +256,16 @@ public final class VectorAttention {
         for (int position = tile.from(); position < tile.to(); position += BLOCK) {
             int count = Math.min(BLOCK, tile.to() - position);
             int rounded = Math.ceilDiv(count, Tiles.ROWS) * Tiles.ROWS;
-            long keys = load(tile.cache().keys(position / BLOCK), shape, tile.keyHead(), rounded, worker.keys);
-            score(keys, queries, width, rounded, padded, scores, worker.sums);
+            Tensor keys = tile.cache().keys(position / BLOCK);
+            Tensor values = tile.cache().values(position / BLOCK);
+            if (products != null) {
+                Tensor next = position + BLOCK < tile.to() ? tile.cache().keys(position / BLOCK + 1) : keys;
+                products.score(
+                        stored(keys, tile), queries, rounded, padded, scores, stored(values, tile), stored(next, tile));
+            } else {
+                long loaded = load(keys, shape, tile.keyHead(), rounded, worker.keys);
+                score(loaded, queries, width, rounded, padded, scores, worker.sums);
+            }
             for (int r = 0; r < rows; r++) {
                 int seen = Math.min(count, tile.limit(r / group) - position);
                 softenRow(
@@ -243,8 +276,12 @@ public final class VectorAttention {
                         result + 4L * r * width,
                         width);
             }
-            long values = load(tile.cache().values(position / BLOCK), shape, tile.keyHead(), count, worker.values);
-            Tiles.outer(scores, 4L * BLOCK, 4, values, 4L * width, count, result, 4L * width, padded, width / L);
+            if (products != null) {
+                products.add(stored(values, tile), scores, count, padded, result);
+            } else {
+                long loaded = load(values, shape, tile.keyHead(), count, worker.values);
+                Tiles.outer(scores, 4L * BLOCK, 4, loaded, 4L * width, count, result, 4L * width, padded, width / L);
+            }
         }
         for (int r = 0; r < rows; r++) {
             long at = result + 4L * r * width;
@@ -262,6 +299,11 @@ public final class VectorAttention {
                 scaled(at, 1 / sum, shape.headDim(), shape.out(token, tile.keyHead() * group + r % group));
             }
         }
+    }
+
+    /** The part of a block that belongs to the key head of the tile. */
+    private static long stored(Tensor block, Tile tile) {
+        return Lanes.address(block, (long) tile.keyHead() * BLOCK);
     }
 
     /** {@code scores[row][position]} for 4 rows and 4 positions at a time. */

@@ -8,6 +8,8 @@ import static dev.jwen.kernel.vector.Lanes.LE;
 import static dev.jwen.kernel.vector.Lanes.RAM;
 
 import dev.jwen.kernel.DeltaHeads;
+import dev.jwen.kernel.DeltaStep;
+import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Operands;
 import dev.jwen.kernel.Span;
 import dev.jwen.kernel.WorkerPool;
@@ -16,6 +18,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The gated delta rule, token by token or in chunks.
@@ -43,16 +46,31 @@ public final class VectorDelta {
     static final int CHUNKED_FROM = 16;
 
     private final WorkerPool pool;
+    private final @Nullable MatrixProducts products;
     private final Buffer[] buffers;
 
-    public VectorDelta(WorkerPool pool) {
+    // The step of another room for the heads of the last call.
+    private @Nullable DeltaStep deltaStep;
+    private @Nullable DeltaHeads stepHeads;
+
+    /** Leaves single steps to {@code products} where those know the heads. */
+    public VectorDelta(WorkerPool pool, @Nullable MatrixProducts products) {
         this.pool = pool;
+        this.products = products;
         this.buffers = new Buffer[pool.threads()];
         Arrays.setAll(buffers, i -> new Buffer());
     }
 
     /** The operands of one call. */
-    private record Call(DeltaHeads heads, Tensor qkv, Tensor a, Tensor b, Tensor rate, Tensor dtBias, Tensor out) {
+    private record Call(
+            DeltaHeads heads,
+            Tensor qkv,
+            Tensor a,
+            Tensor b,
+            Tensor rate,
+            Tensor dtBias,
+            Tensor out,
+            @Nullable DeltaStep step) {
         /** log α = rate · softplus(a + dtBias). */
         double logDecay(int token, int head) {
             double x = (double) RAM.get(FLOAT, Lanes.address(a, token) + 4L * head)
@@ -95,14 +113,25 @@ public final class VectorDelta {
             List<Tensor> states,
             Tensor out) {
         Operands.gatedDelta(heads, qkv, a, b, rate, dtBias, spans, states, out);
-        Call call = new Call(heads, qkv, a, b, rate, dtBias, out);
+        Call call = new Call(heads, qkv, a, b, rate, dtBias, out, deltaStep(heads));
         int n = heads.valueHeads();
-        pool.run(spans.size() * n, 1, (worker, from, to) -> {
+        int items = spans.size() * n;
+        // Heads side by side, because their states are one run of memory.
+        int grain = Math.max(1, items / (4 * pool.threads()));
+        pool.run(items, grain, (worker, from, to) -> {
             for (int item = from; item < to; item++) {
                 Span span = spans.get(item / n);
                 advanceHead(call, item % n, span, states.get(item / n), buffers[worker]);
             }
         });
+    }
+
+    private @Nullable DeltaStep deltaStep(DeltaHeads heads) {
+        if (products != null && !heads.equals(stepHeads)) {
+            deltaStep = products.deltaStep(heads.keyDim(), heads.valueDim());
+            stepHeads = heads;
+        }
+        return deltaStep;
     }
 
     private static void advanceHead(Call call, int head, Span span, Tensor state, Buffer buffer) {
@@ -122,9 +151,10 @@ public final class VectorDelta {
     private static void step(Call call, int head, int token, long state, Buffer buffer) {
         int keyDim = call.heads().keyDim();
         int valueDim = call.heads().valueDim();
-        long k = buffer.address(8L * keyDim + 4L * BYTES);
+        long k = buffer.address(8L * keyDim + 4L * BYTES + 3 * Float.BYTES);
         long q = k + 4L * keyDim;
         long sums = q + 4L * keyDim;
+        long factors = sums + 4L * BYTES;
         normalise(call.key(token, head), keyDim, 1, k, sums);
         normalise(call.query(token, head), keyDim, 1 / Math.sqrt(keyDim), q, sums);
         float alpha = (float) Math.exp(call.logDecay(token, head));
@@ -135,6 +165,13 @@ public final class VectorDelta {
         }
         long v = call.value(token, head);
         long out = call.out(token, head);
+        if (call.step() != null) {
+            RAM.set(FLOAT, factors, alpha);
+            RAM.set(FLOAT, factors + 4, beta);
+            RAM.set(FLOAT, factors + 8, kq);
+            call.step().advance(state, k, q, v, out, factors);
+            return;
+        }
         int j = 0;
         for (; j <= valueDim - 4 * L; j += 4 * L) {
             long at = 4L * j;

@@ -40,8 +40,8 @@ public final class VectorKernels implements Kernels {
         this.products = products;
         matmul = new VectorMatmul(pool, products);
         rows = new VectorRows(pool);
-        attention = new VectorAttention(pool);
-        delta = new VectorDelta(pool);
+        attention = new VectorAttention(pool, products);
+        delta = new VectorDelta(pool, products);
         experts = new VectorExperts(pool, matmul, rows, scratch);
     }
 

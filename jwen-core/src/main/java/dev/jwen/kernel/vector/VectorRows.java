@@ -302,38 +302,26 @@ public final class VectorRows {
     /** See {@link dev.jwen.kernel.Kernels#convolution}. */
     public void convolution(Tensor x, Tensor weight, List<Span> spans, List<Tensor> states, Tensor out) {
         Operands.convolution(x, weight, spans, states, out);
-        int taps = Math.toIntExact(weight.columns());
+        int taps = Math.toIntExact(weight.rows());
         int channels = Math.toIntExact(x.columns());
-        pool.run(Math.ceilDiv(channels, CHANNELS), 1, (worker, from, to) -> {
+        int grain = (int) Math.max(1, GRAIN / (CHANNELS * Math.max(1, x.rows())));
+        pool.run(Math.ceilDiv(channels, CHANNELS), grain, (worker, from, to) -> {
+            long kept = buffers[worker].address(4L * taps * CHANNELS);
             for (int block = from; block < to; block++) {
                 int channel = block * CHANNELS;
                 int count = Math.min(CHANNELS, channels - channel);
-                // Weights with the channels side by side, then the new state.
-                long turned = buffers[worker].address(4L * 2 * taps * CHANNELS);
-                turn(Lanes.address(weight, channel), taps, count, turned);
                 for (int s = 0; s < spans.size(); s++) {
-                    convolve(x, turned, taps, channel, count, spans.get(s), states.get(s), out);
+                    convolve(x, weight, channel, count, spans.get(s), states.get(s), kept, out);
                 }
             }
         });
     }
 
-    /** Weights (count, taps) as (taps, {@value #CHANNELS}). */
-    private static void turn(long weights, int taps, int count, long turned) {
-        for (int j = 0; j < taps; j++) {
-            long from = weights + 4L * j;
-            long to = turned + 4L * j * CHANNELS;
-            long step = 4L * taps;
-            for (int c = 0; c < count; c++) {
-                RAM.set(FLOAT, to + 4L * c, RAM.get(FLOAT, from + c * step));
-            }
-        }
-    }
-
     /** From the last token to the first, because {@code out} may be {@code x} and earlier rows are needed again. */
     private static void convolve(
-            Tensor x, long weights, int taps, int channel, int count, Span span, Tensor state, Tensor out) {
-        long kept = weights + 4L * taps * CHANNELS;
+            Tensor x, Tensor weight, int channel, int count, Span span, Tensor state, long kept, Tensor out) {
+        int taps = Math.toIntExact(weight.rows());
+        long weights = Lanes.address(weight, 0) + 4L * channel;
         for (int j = 0; j < taps - 1; j++) {
             long from = rowBefore(x, span, state, span.count() - taps + 1 + j, taps) + 4L * channel;
             MemorySegment.copy(RAM, from, RAM, kept + 4L * j * CHANNELS, 4L * count);
@@ -346,10 +334,10 @@ public final class VectorRows {
                 long x2 = rowBefore(x, span, state, t - 1, taps) + 4L * channel;
                 long x3 = rowBefore(x, span, state, t, taps) + 4L * channel;
                 int whole = count / L * L;
-                fourTaps(x0, x1, x2, x3, weights, whole, to);
-                convolveScalar(x, weights, taps, channel, whole, count, span, state, t, to);
+                fourTaps(x0, x1, x2, x3, weights, weight.rowBytes(), whole, to);
+                convolveScalar(x, weight, channel, whole, count, span, state, t, to);
             } else {
-                convolveScalar(x, weights, taps, channel, 0, count, span, state, t, to);
+                convolveScalar(x, weight, channel, 0, count, span, state, t, to);
             }
         }
         for (int j = 0; j < taps - 1; j++) {
@@ -363,39 +351,31 @@ public final class VectorRows {
         return t >= 0 ? Lanes.address(x, span.row() + t) : Lanes.address(state, taps - 1 + t);
     }
 
-    private static void fourTaps(long x0, long x1, long x2, long x3, long weights, int count, long out) {
+    private static void fourTaps(long x0, long x1, long x2, long x3, long weights, long tap, int count, long out) {
         for (int c = 0; c < count; c += L) {
             long at = 4L * c;
             long w = weights + at;
             FloatVector sum = FloatVector.fromMemorySegment(F, RAM, x0 + at, LE)
                     .mul(FloatVector.fromMemorySegment(F, RAM, w, LE));
             sum = FloatVector.fromMemorySegment(F, RAM, x1 + at, LE)
-                    .fma(FloatVector.fromMemorySegment(F, RAM, w + 4 * CHANNELS, LE), sum);
+                    .fma(FloatVector.fromMemorySegment(F, RAM, w + tap, LE), sum);
             sum = FloatVector.fromMemorySegment(F, RAM, x2 + at, LE)
-                    .fma(FloatVector.fromMemorySegment(F, RAM, w + 8 * CHANNELS, LE), sum);
+                    .fma(FloatVector.fromMemorySegment(F, RAM, w + 2 * tap, LE), sum);
             sum = FloatVector.fromMemorySegment(F, RAM, x3 + at, LE)
-                    .fma(FloatVector.fromMemorySegment(F, RAM, w + 12 * CHANNELS, LE), sum);
+                    .fma(FloatVector.fromMemorySegment(F, RAM, w + 3 * tap, LE), sum);
             sum.mul(Exp.sigmoid(sum)).intoMemorySegment(RAM, out + at, LE);
         }
     }
 
     private static void convolveScalar(
-            Tensor x,
-            long weights,
-            int taps,
-            int channel,
-            int from,
-            int count,
-            Span span,
-            Tensor state,
-            int t,
-            long out) {
+            Tensor x, Tensor weight, int channel, int from, int count, Span span, Tensor state, int t, long out) {
+        int taps = Math.toIntExact(weight.rows());
         for (int c = from; c < count; c++) {
             float sum = 0;
             for (int j = 0; j < taps; j++) {
                 long row = rowBefore(x, span, state, t - taps + 1 + j, taps);
                 float value = RAM.get(FLOAT, row + 4L * (channel + c));
-                sum = Math.fma(RAM.get(FLOAT, weights + 4L * (j * CHANNELS + c)), value, sum);
+                sum = Math.fma(RAM.get(FLOAT, Lanes.address(weight, j) + 4L * (channel + c)), value, sum);
             }
             RAM.set(FLOAT, out + 4L * c, sum * Exp.sigmoid(sum));
         }

@@ -142,6 +142,12 @@ final class Assembler {
         modRm(dst, source, 1, 0);
     }
 
+    /** Writes the lowest 16 bytes of {@code source} (0 to 15). */
+    void store128(Memory dst, int source) {
+        vex(Instruction.VMOVUPS_STORE, source, 0, dst.baseBit(), dst.indexBit(), 0);
+        modRm(source, dst, 1, 0);
+    }
+
     /** Reads two bytes into 16-bit lane {@code index} of {@code dst} (0 to 15); clears what lies above the 8 lanes. */
     void insertWord(int dst, Memory source, int index) {
         put(0xc4, clear(dst & 8, 0x80) | clear(source.indexBit(), 0x40) | clear(source.baseBit(), 0x20) | 1);

@@ -1,13 +1,17 @@
 package dev.jwen.kernel.x86;
 
+import dev.jwen.kernel.AttentionTile;
+import dev.jwen.kernel.DeltaStep;
 import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Operands;
 import dev.jwen.kernel.WorkerPool;
+import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.concurrent.atomic.AtomicIntegerArray;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sets of products in machine code, shared by the threads of a pool.
@@ -107,6 +111,16 @@ final class X86Matmul implements MatrixProducts {
     @Override
     public boolean supports(Tensor w) {
         return products.supports(w);
+    }
+
+    @Override
+    public @Nullable AttentionTile attentionTile(DataType type, int headDim) {
+        return products.attentionTile(type, headDim);
+    }
+
+    @Override
+    public @Nullable DeltaStep deltaStep(int keyDim, int valueDim) {
+        return products.deltaStep(keyDim, valueDim);
     }
 
     @Override

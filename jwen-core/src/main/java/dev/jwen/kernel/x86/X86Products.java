@@ -1,5 +1,7 @@
 package dev.jwen.kernel.x86;
 
+import dev.jwen.kernel.AttentionTile;
+import dev.jwen.kernel.DeltaStep;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -290,6 +292,39 @@ public final class X86Products implements AutoCloseable {
             throw new IllegalArgumentException("%s needs %d bytes of native memory, but has %d bytes%s"
                     .formatted(name, bytes, memory.byteSize(), memory.isNative() ? "" : " on the heap"));
         }
+    }
+
+    /** The products of attention with a cache of {@code type}, or null where there is no kernel. */
+    @Nullable
+    AttentionTile attentionTile(DataType type, int headDim) {
+        if (!AttentionWriter.supports(type, headDim, set)) {
+            return null;
+        }
+        MemorySegment score = MachineCode.install(AttentionWriter.score(type, headDim), arena);
+        MemorySegment add = MachineCode.install(AttentionWriter.add(type, headDim), arena);
+        return new AttentionTile() {
+            @Override
+            public void score(
+                    long keys, long queries, int positions, int rows, long scores, long values, long nextKeys) {
+                int tiles = positions / ROWS;
+                MachineCode.call(score, keys, queries, tiles, scores, rows / ROWS, values, nextKeys, 0, 0);
+            }
+
+            @Override
+            public void add(long values, long weights, int positions, int rows, long sums) {
+                MachineCode.call(add, values, weights, positions, sums, rows / ROWS, 0, 0, 0, 0);
+            }
+        };
+    }
+
+    /** The step of the delta rule for states (keyDim, valueDim), or null where there is no kernel. */
+    @Nullable
+    DeltaStep deltaStep(int keyDim, int valueDim) {
+        if (!DeltaWriter.supports(valueDim, set)) {
+            return null;
+        }
+        MemorySegment step = MachineCode.install(DeltaWriter.write(keyDim, valueDim), arena);
+        return (state, k, q, v, out, factors) -> MachineCode.call(step, state, k, q, v, out, factors, 0, 0, 0);
     }
 
     private void rows(Product product, int from, int to) {

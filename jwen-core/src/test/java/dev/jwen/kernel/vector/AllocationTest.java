@@ -80,7 +80,7 @@ class AllocationTest {
         }
         Tensor x = RandomWeights.of(DataType.F32, tokens, 512, random);
         Tensor norm = RandomWeights.of(DataType.F32, 1, 512, random);
-        Tensor taps = RandomWeights.of(DataType.F32, 512, 4, random);
+        Tensor taps = RandomWeights.of(DataType.F32, 4, 512, random);
         Tensor tail = Tensor.f32(3, 512);
         List<Span> spans = List.of(new Span(0, tokens, 70));
         KvCache cache = new KvCache(new MemoryPool(), DataType.BF16, 2, 128);

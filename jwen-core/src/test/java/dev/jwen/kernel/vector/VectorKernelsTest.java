@@ -2,6 +2,7 @@ package dev.jwen.kernel.vector;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.jwen.kernel.Backends;
 import dev.jwen.kernel.DeltaHeads;
 import dev.jwen.kernel.Experts;
 import dev.jwen.kernel.Kernels;
@@ -34,6 +35,13 @@ class VectorKernelsTest {
     private static final List<Kernels> VECTOR =
             List.of(new VectorKernels(1), new VectorKernels(2), new VectorKernels(3), new VectorKernels(5));
 
+    /** These kernels with inner loops in machine code; none where those cannot run. */
+    private static final List<Kernels> WITH_MACHINE_CODE = Backends.all().stream()
+            .filter(provider ->
+                    provider.name().equals("x86") && provider.unavailable().isEmpty())
+            .flatMap(provider -> Stream.of(provider.open(1), provider.open(3)))
+            .toList();
+
     private final RandomGenerator random =
             RandomGeneratorFactory.of("L64X128MixRandom").create(SEED);
 
@@ -41,6 +49,7 @@ class VectorKernelsTest {
     static void close() {
         PLAIN.close();
         VECTOR.forEach(Kernels::close);
+        WITH_MACHINE_CODE.forEach(Kernels::close);
     }
 
     static Stream<DataType> floating() {
@@ -250,7 +259,7 @@ class VectorKernelsTest {
         for (int taps : new int[] {4, 2, 5}) {
             for (int width : new int[] {1, 33, 256, 600}) {
                 Tensor x = normal(9, width);
-                Tensor weight = normal(width, taps);
+                Tensor weight = normal(taps, width);
                 List<Span> spans = List.of(new Span(0, 1, 7), new Span(1, 2, 0), new Span(3, 6, 1));
                 List<Tensor> states =
                         List.of(normal(taps - 1, width), normal(taps - 1, width), normal(taps - 1, width));
@@ -275,7 +284,7 @@ class VectorKernelsTest {
             value = DataType.class,
             names = {"F32", "BF16"})
     void attentionIsThatOfTheDefinition(DataType cacheType) {
-        int[][] shapes = {{4, 2, 32}, {4, 4, 16}, {8, 1, 64}, {6, 2, 256}, {3, 1, 20}, {16, 1, 32}};
+        int[][] shapes = {{4, 2, 32}, {4, 4, 16}, {8, 1, 64}, {6, 2, 256}, {3, 1, 20}, {16, 1, 32}, {32, 2, 64}};
         for (int[] shape : shapes) {
             checkAttention(cacheType, shape, new int[] {1, 0});
             checkAttention(cacheType, shape, new int[] {1, 63}, new int[] {1, 64}, new int[] {1, 200});
@@ -288,6 +297,7 @@ class VectorKernelsTest {
     @Test
     void aLongPastIsReadInPieces() {
         checkAttention(DataType.F32, new int[] {4, 2, 16}, new int[] {1, 2500});
+        checkAttention(DataType.BF16, new int[] {8, 2, 256}, new int[] {1, 4100}, new int[] {2, 1050});
         checkAttention(DataType.BF16, new int[] {4, 1, 32}, new int[] {3, 1023}, new int[] {1, 2047});
         checkAttention(DataType.F32, new int[] {16, 1, 16}, new int[] {6, 1021}, new int[] {20, 1100});
     }
@@ -310,7 +320,7 @@ class VectorKernelsTest {
         Tensor q = wide(rows, heads * headDim);
         Tensor k = normal(rows, keyHeads * headDim);
         Tensor v = normal(rows, keyHeads * headDim);
-        check(
+        checkWithMachineCode(
                 "attention %s %s %s".formatted(cacheType, Arrays.toString(shape), list),
                 rows,
                 heads * headDim,
@@ -373,6 +383,7 @@ class VectorKernelsTest {
     void theDeltaRuleAgreesForOtherShapesAndHeadOrders() {
         for (boolean tiled : new boolean[] {false, true}) {
             checkDelta(new DeltaHeads(2, 6, 128, 128, tiled), 1, new Span(0, 3, 9), new Span(3, 40, 0));
+            checkDelta(new DeltaHeads(1, 2, 24, 256, tiled), 1, new Span(0, 1, 9), new Span(1, 5, 0));
             checkDelta(new DeltaHeads(2, 4, 16, 16, tiled), 1, new Span(0, 17, 9), new Span(17, 1, 0));
             checkDelta(new DeltaHeads(3, 3, 20, 33, tiled), 1, new Span(0, 2, 9), new Span(2, 67, 0));
         }
@@ -417,7 +428,7 @@ class VectorKernelsTest {
                 .toList();
         int width = heads.valueHeads() * heads.valueDim();
         List<Tensor> last = new ArrayList<>();
-        check(
+        checkWithMachineCode(
                 "delta %s decay %s %s".formatted(heads, decay, Arrays.toString(spans)),
                 tokens,
                 width,
@@ -561,6 +572,21 @@ class VectorKernelsTest {
         check(what, (int) x.rows(), (int) x.columns(), ELEMENT, (kernels, out) -> {
             operation.run(kernels, copyInto(x, out));
         });
+    }
+
+    /** As {@link #check(String, int, int, double, Operation)}, also with machine code. */
+    private void checkWithMachineCode(String what, int rows, int columns, double tolerance, Operation operation) {
+        check(what, rows, columns, tolerance, operation);
+        float[] expected = run(PLAIN, rows, columns, out -> operation.run(PLAIN, out));
+        float[] first = null;
+        for (Kernels kernels : WITH_MACHINE_CODE) {
+            float[] actual = run(kernels, rows, columns, out -> operation.run(kernels, out));
+            assertClose("%s in machine code".formatted(what), expected, actual, sizes(expected), tolerance);
+            if (first != null) {
+                assertEqual("%s with %d threads".formatted(what, kernels.threads()), first, actual);
+            }
+            first = actual;
+        }
     }
 
     /** As {@link #check(String, int, int, float[], float[], double, Operation)}, relative to the largest value. */

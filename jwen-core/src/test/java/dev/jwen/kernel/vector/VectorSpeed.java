@@ -64,7 +64,7 @@ final class VectorSpeed {
     }
 
     private static void attention(WorkerPool pool) {
-        VectorAttention attention = new VectorAttention(pool);
+        VectorAttention attention = new VectorAttention(pool, null);
         for (DataType type : new DataType[] {DataType.F32, DataType.BF16}) {
             for (int tokens : new int[] {1, 4, 512}) {
                 int past = tokens == 512 ? 1536 : 8192;
@@ -88,7 +88,7 @@ final class VectorSpeed {
     }
 
     private static void delta(WorkerPool pool) {
-        VectorDelta delta = new VectorDelta(pool);
+        VectorDelta delta = new VectorDelta(pool, null);
         DeltaHeads heads = new DeltaHeads(16, 32, 128, 128, false);
         Tensor rate = RandomWeights.of(DataType.F32, 1, 32, random());
         for (int i = 0; i < 32; i++) {

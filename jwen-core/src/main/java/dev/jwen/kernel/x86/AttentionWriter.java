@@ -1,0 +1,222 @@
+package dev.jwen.kernel.x86;
+
+import static dev.jwen.kernel.x86.Assembler.R10;
+import static dev.jwen.kernel.x86.Assembler.R11;
+import static dev.jwen.kernel.x86.Assembler.R8;
+import static dev.jwen.kernel.x86.Assembler.R9;
+import static dev.jwen.kernel.x86.Assembler.RAX;
+import static dev.jwen.kernel.x86.Assembler.RBX;
+import static dev.jwen.kernel.x86.Assembler.RCX;
+import static dev.jwen.kernel.x86.Assembler.RDI;
+import static dev.jwen.kernel.x86.Assembler.RDX;
+import static dev.jwen.kernel.x86.Assembler.RSI;
+import static dev.jwen.kernel.x86.Assembler.RSP;
+import static dev.jwen.kernel.x86.Instruction.VADDPS;
+import static dev.jwen.kernel.x86.Instruction.VBROADCASTSS;
+import static dev.jwen.kernel.x86.Instruction.VEXTRACTF128;
+import static dev.jwen.kernel.x86.Instruction.VEXTRACTI64X4;
+import static dev.jwen.kernel.x86.Instruction.VFMADD231PS;
+import static dev.jwen.kernel.x86.Instruction.VMOVUPS;
+import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
+import static dev.jwen.kernel.x86.Instruction.VPMOVZXWD;
+import static dev.jwen.kernel.x86.Instruction.VPSLLD;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKHDQ;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKHQDQ;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKLDQ;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKLQDQ;
+import static dev.jwen.kernel.x86.Instruction.VPXOR;
+
+import dev.jwen.kernel.AttentionTile;
+import dev.jwen.kernel.KvCache;
+import dev.jwen.kernel.x86.Assembler.Label;
+import dev.jwen.kernel.x86.Assembler.Memory;
+import dev.jwen.tensor.DataType;
+
+/**
+ * Writes the kernels of {@link AttentionTile} in 512 bits, for one type and head size.
+ *
+ * <p>Both work on 4 rows side by side, so that what is read from the cache serves four query heads: scores as 4 × 4 dot
+ * products with the lanes along the head, sums as 4 × 64 columns. While keys are multiplied, the values of the block and
+ * the next keys are asked for: each is too small for the processor to find out by itself what comes next.
+ *
+ * <p>Arguments: cache, rows, positions (scores: groups of four), result, groups of four rows; scores: values, next keys.
+ */
+final class AttentionWriter {
+    private static final int ROWS = AttentionTile.ROWS;
+    private static final int SCORES_ROW = Float.BYTES * KvCache.BLOCK;
+    private static final int LANES = 16;
+    private static final int CACHE_LINE = 64;
+    private static final int ACCUMULATORS = 16;
+
+    /** Vectors of columns that are added up at once. */
+    private static final int COLUMN_VECTORS = 4;
+
+    private final Assembler asm = new Assembler(64);
+    private final DataType type;
+    /** Bytes of a position in the cache, and of a row of queries or sums. */
+    private final int positionBytes;
+
+    private final int rowBytes;
+
+    private AttentionWriter(DataType type, int headDim) {
+        this.type = type;
+        this.positionBytes = (int) type.bytes(headDim);
+        this.rowBytes = Float.BYTES * headDim;
+    }
+
+    static boolean supports(DataType type, int headDim, InstructionSet set) {
+        return set.vectorBytes() == 64
+                && (type == DataType.BF16 || type == DataType.F32)
+                && headDim % (LANES * COLUMN_VECTORS) == 0;
+    }
+
+    static byte[] score(DataType type, int headDim) {
+        return new AttentionWriter(type, headDim).score();
+    }
+
+    static byte[] add(DataType type, int headDim) {
+        return new AttentionWriter(type, headDim).add();
+    }
+
+    private byte[] score() {
+        Label positions = new Label();
+        Label rows = new Label();
+        asm.push(RBX);
+        asm.mov(RBX, Memory.at(RSP, 16)); // the seventh argument, above the return address
+        asm.bind(positions);
+        asm.mov(RAX, RSI);
+        asm.mov(R10, RCX);
+        asm.mov(R11, R8);
+        prefetch(R9);
+        prefetch(RBX);
+        asm.bind(rows);
+        clear();
+        for (int column = 0; column < rowBytes / Float.BYTES; column += LANES) {
+            for (int i = 0; i < ROWS; i++) {
+                load(i, Memory.at(RDI, i * positionBytes + (int) type.bytes(column)));
+                asm.op(VMOVUPS, ROWS + i, Memory.at(RAX, i * rowBytes + Float.BYTES * column));
+            }
+            for (int r = 0; r < ROWS; r++) {
+                for (int p = 0; p < ROWS; p++) {
+                    asm.op(VFMADD231PS, accumulator(r, p), p, ROWS + r);
+                }
+            }
+        }
+        for (int r = 0; r < ROWS; r++) {
+            addLanes(accumulator(r, 0));
+            asm.store128(Memory.at(R10, r * SCORES_ROW), 0);
+        }
+        asm.addConstant(RAX, ROWS * rowBytes);
+        asm.addConstant(R10, ROWS * SCORES_ROW);
+        asm.subConstant(R11, 1);
+        asm.jumpIfNotZero(rows);
+        asm.addConstant(RDI, ROWS * positionBytes);
+        asm.addConstant(RCX, ROWS * Float.BYTES);
+        asm.subConstant(RDX, 1);
+        asm.jumpIfNotZero(positions);
+        asm.vzeroupper();
+        asm.pop(RBX);
+        asm.ret();
+        return asm.finish();
+    }
+
+    private byte[] add() {
+        Label rows = new Label();
+        asm.bind(rows);
+        for (int column = 0; column < rowBytes / Float.BYTES; column += COLUMN_VECTORS * LANES) {
+            addColumns(column);
+        }
+        asm.addConstant(RSI, ROWS * SCORES_ROW);
+        asm.addConstant(RCX, ROWS * rowBytes);
+        asm.subConstant(R8, 1);
+        asm.jumpIfNotZero(rows);
+        asm.vzeroupper();
+        asm.ret();
+        return asm.finish();
+    }
+
+    /** Adds all positions to four rows of the columns from {@code column} on. */
+    private void addColumns(int column) {
+        Label positions = new Label();
+        for (int r = 0; r < ROWS; r++) {
+            for (int i = 0; i < COLUMN_VECTORS; i++) {
+                asm.op(VMOVUPS, accumulator(r, i), sum(r, column, i));
+            }
+        }
+        asm.lea(RAX, Memory.at(RDI, (int) type.bytes(column)));
+        asm.mov(R10, RSI);
+        asm.mov(R11, RDX);
+        asm.bind(positions);
+        for (int i = 0; i < COLUMN_VECTORS; i++) {
+            load(i, Memory.at(RAX, (int) type.bytes((long) i * LANES)));
+        }
+        for (int r = 0; r < ROWS; r++) {
+            asm.op(VBROADCASTSS, ROWS + r, Memory.at(R10, r * SCORES_ROW));
+            for (int i = 0; i < COLUMN_VECTORS; i++) {
+                asm.op(VFMADD231PS, accumulator(r, i), i, ROWS + r);
+            }
+        }
+        asm.addConstant(RAX, positionBytes);
+        asm.addConstant(R10, Float.BYTES);
+        asm.subConstant(R11, 1);
+        asm.jumpIfNotZero(positions);
+        for (int r = 0; r < ROWS; r++) {
+            for (int i = 0; i < COLUMN_VECTORS; i++) {
+                asm.op(VMOVUPS_STORE, accumulator(r, i), sum(r, column, i));
+            }
+        }
+    }
+
+    private Memory sum(int row, int column, int vector) {
+        return Memory.at(RCX, row * rowBytes + Float.BYTES * (column + vector * LANES));
+    }
+
+    private static int accumulator(int row, int i) {
+        return ACCUMULATORS + ROWS * row + i;
+    }
+
+    private void clear() {
+        for (int i = 0; i < ROWS * ROWS; i++) {
+            int register = ACCUMULATORS + i;
+            asm.op(VPXOR, register, register, register);
+        }
+    }
+
+    /** Asks for four more positions of what is read later. */
+    private void prefetch(int pointer) {
+        for (int at = 0; at < ROWS * positionBytes; at += CACHE_LINE) {
+            asm.prefetch(Memory.at(pointer, at));
+        }
+        asm.addConstant(pointer, ROWS * positionBytes);
+    }
+
+    /** Register {@code dst} = 16 values as float32. */
+    private void load(int dst, Memory source) {
+        if (type == DataType.F32) {
+            asm.op(VMOVUPS, dst, source);
+        } else {
+            asm.op(VPMOVZXWD, dst, source);
+            asm.shift(VPSLLD, dst, dst, 16);
+        }
+    }
+
+    /** The lowest four floats of register 0 = the sums of the lanes of four registers. */
+    private void addLanes(int from) {
+        pairs(0, from, from + 1);
+        pairs(1, from + 2, from + 3);
+        asm.op(VPUNPCKLQDQ, 2, 0, 1);
+        asm.op(VPUNPCKHQDQ, 3, 0, 1);
+        asm.op(VADDPS, 0, 2, 3);
+        asm.op(VEXTRACTI64X4, 0, 0, 1, 1);
+        asm.op(VADDPS, 0, 0, 1);
+        asm.op(VEXTRACTF128, 0, 0, 1, 1);
+        asm.op(VADDPS, 0, 0, 1);
+    }
+
+    /** In each 128 bits of {@code dst}: two partial sums of {@code a} and {@code b} in turn. */
+    private void pairs(int dst, int a, int b) {
+        asm.op(VPUNPCKLDQ, 2, a, b);
+        asm.op(VPUNPCKHDQ, 3, a, b);
+        asm.op(VADDPS, dst, 2, 3);
+    }
+}

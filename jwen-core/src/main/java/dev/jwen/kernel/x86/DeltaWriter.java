@@ -1,0 +1,127 @@
+package dev.jwen.kernel.x86;
+
+import static dev.jwen.kernel.x86.Assembler.R10;
+import static dev.jwen.kernel.x86.Assembler.R11;
+import static dev.jwen.kernel.x86.Assembler.R8;
+import static dev.jwen.kernel.x86.Assembler.R9;
+import static dev.jwen.kernel.x86.Assembler.RAX;
+import static dev.jwen.kernel.x86.Assembler.RCX;
+import static dev.jwen.kernel.x86.Assembler.RDI;
+import static dev.jwen.kernel.x86.Assembler.RDX;
+import static dev.jwen.kernel.x86.Assembler.RSI;
+import static dev.jwen.kernel.x86.Instruction.VBROADCASTSS;
+import static dev.jwen.kernel.x86.Instruction.VFMADD231PS;
+import static dev.jwen.kernel.x86.Instruction.VMOVUPS;
+import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
+import static dev.jwen.kernel.x86.Instruction.VMULPS;
+import static dev.jwen.kernel.x86.Instruction.VPXOR;
+import static dev.jwen.kernel.x86.Instruction.VSUBPS;
+
+import dev.jwen.kernel.x86.Assembler.Label;
+import dev.jwen.kernel.x86.Assembler.Memory;
+
+/**
+ * Writes the step of the gated delta rule in 512 bits: {@link dev.jwen.kernel.DeltaStep} with its arguments in order.
+ *
+ * <p>128 columns at a time, whole rows where V is 128, so that the state streams from memory in order. The first pass
+ * reads Sᵀk and Sᵀq, from which the output follows without the new state; the second writes the new state while it is
+ * still in the second-level cache.
+ */
+final class DeltaWriter {
+    /** Columns of a pass, and their vectors. */
+    private static final int COLUMNS = 128;
+
+    private static final int VECTORS = COLUMNS / 16;
+    private static final int AHEAD = 4096;
+
+    // Vector registers: Sᵀk, later u = β (v - α Sᵀk), then Sᵀq.
+    private static final int KEYED = 0;
+    private static final int QUERIED = KEYED + VECTORS;
+    private static final int KEY = 16;
+    private static final int QUERY = 17;
+    private static final int STATE = 18;
+    private static final int ALPHA = 26;
+    private static final int BETA = 27;
+    private static final int KEY_QUERY = 28;
+
+    private final Assembler asm = new Assembler(64);
+
+    private DeltaWriter() {}
+
+    static boolean supports(int valueDim, InstructionSet set) {
+        return set.vectorBytes() == 64 && valueDim % COLUMNS == 0;
+    }
+
+    static byte[] write(int keyDim, int valueDim) {
+        DeltaWriter writer = new DeltaWriter();
+        Assembler asm = writer.asm;
+        asm.op(VBROADCASTSS, ALPHA, Memory.at(R9, 0));
+        asm.op(VBROADCASTSS, BETA, Memory.at(R9, 4));
+        asm.op(VBROADCASTSS, KEY_QUERY, Memory.at(R9, 8));
+        for (int column = 0; column < valueDim; column += COLUMNS) {
+            writer.read(keyDim, valueDim, 4 * column);
+            writer.output(4 * column);
+            writer.update(keyDim, valueDim, 4 * column);
+        }
+        asm.vzeroupper();
+        asm.ret();
+        return asm.finish();
+    }
+
+    /** {@link #KEYED} = Sᵀk, {@link #QUERIED} = Sᵀq, of the columns from byte {@code offset} of a row. */
+    private void read(int keyDim, int valueDim, int offset) {
+        for (int i = 0; i < 2 * VECTORS; i++) {
+            asm.op(VPXOR, i, i, i);
+        }
+        asm.mov(R10, RDX);
+        forRows(keyDim, valueDim, offset, () -> {
+            asm.op(VBROADCASTSS, QUERY, Memory.at(R10, 0));
+            asm.addConstant(R10, Float.BYTES);
+            for (int i = 0; i < VECTORS; i++) {
+                asm.prefetch(Memory.at(RAX, AHEAD + 64 * i));
+                asm.op(VMOVUPS, STATE + i, Memory.at(RAX, 64 * i));
+                asm.op(VFMADD231PS, KEYED + i, STATE + i, KEY);
+                asm.op(VFMADD231PS, QUERIED + i, STATE + i, QUERY);
+            }
+        });
+    }
+
+    /** u = β (v - α Sᵀk), out = α Sᵀq + (k · q) u. */
+    private void output(int offset) {
+        for (int i = 0; i < VECTORS; i++) {
+            asm.op(VMOVUPS, STATE, Memory.at(RCX, offset + 64 * i));
+            asm.op(VMULPS, KEYED + i, KEYED + i, ALPHA);
+            asm.op(VSUBPS, KEYED + i, STATE, KEYED + i);
+            asm.op(VMULPS, KEYED + i, KEYED + i, BETA);
+            asm.op(VMULPS, QUERIED + i, QUERIED + i, ALPHA);
+            asm.op(VFMADD231PS, QUERIED + i, KEYED + i, KEY_QUERY);
+            asm.op(VMOVUPS_STORE, QUERIED + i, Memory.at(R8, offset + 64 * i));
+        }
+    }
+
+    /** S = α S + k ⊗ u. */
+    private void update(int keyDim, int valueDim, int offset) {
+        forRows(keyDim, valueDim, offset, () -> {
+            for (int i = 0; i < VECTORS; i++) {
+                asm.op(VMULPS, STATE + i, ALPHA, Memory.at(RAX, 64 * i));
+                asm.op(VFMADD231PS, STATE + i, KEYED + i, KEY);
+                asm.op(VMOVUPS_STORE, STATE + i, Memory.at(RAX, 64 * i));
+            }
+        });
+    }
+
+    /** Runs {@code body} for every row of the state, at which RAX points, with the key of the row in {@link #KEY}. */
+    private void forRows(int keyDim, int valueDim, int offset, Runnable body) {
+        Label loop = new Label();
+        asm.lea(RAX, Memory.at(RDI, offset));
+        asm.movConstant(R11, keyDim);
+        asm.bind(loop);
+        asm.op(VBROADCASTSS, KEY, Memory.at(RSI, 0));
+        asm.addConstant(RSI, Float.BYTES);
+        body.run();
+        asm.addConstant(RAX, Float.BYTES * valueDim);
+        asm.subConstant(R11, 1);
+        asm.jumpIfNotZero(loop);
+        asm.subConstant(RSI, Float.BYTES * keyDim);
+    }
+}
