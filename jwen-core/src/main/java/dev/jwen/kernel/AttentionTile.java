@@ -18,15 +18,15 @@ public interface AttentionTile {
      * @param positions a multiple of {@value #ROWS}; the block has memory for all of them
      * @param rows a multiple of {@value #ROWS}
      * @param values what {@link #add} reads next
-     * @param nextKeys what this method reads next
      */
-    void score(long keys, long queries, int positions, int rows, long scores, long values, long nextKeys);
+    void score(long keys, long queries, int positions, int rows, long scores, long values);
 
     /**
      * {@code sums[r][c] += Σ_p weights[r][p] · values[p][c]}.
      *
      * @param positions any number above 0
      * @param rows a multiple of {@value #ROWS}
+     * @param keys what {@link #score} reads next
      */
-    void add(long values, long weights, int positions, int rows, long sums);
+    void add(long values, long weights, int positions, int rows, long sums, long keys);
 }

@@ -259,9 +259,7 @@ public final class VectorAttention {
             Tensor keys = tile.cache().keys(position / BLOCK);
             Tensor values = tile.cache().values(position / BLOCK);
             if (products != null) {
-                Tensor next = position + BLOCK < tile.to() ? tile.cache().keys(position / BLOCK + 1) : keys;
-                products.score(
-                        stored(keys, tile), queries, rounded, padded, scores, stored(values, tile), stored(next, tile));
+                products.score(stored(keys, tile), queries, rounded, padded, scores, stored(values, tile));
             } else {
                 long loaded = load(keys, shape, tile.keyHead(), rounded, worker.keys);
                 score(loaded, queries, width, rounded, padded, scores, worker.sums);
@@ -277,7 +275,8 @@ public final class VectorAttention {
                         width);
             }
             if (products != null) {
-                products.add(stored(values, tile), scores, count, padded, result);
+                Tensor next = position + BLOCK < tile.to() ? tile.cache().keys(position / BLOCK + 1) : keys;
+                products.add(stored(values, tile), scores, count, padded, result, stored(next, tile));
             } else {
                 long loaded = load(values, shape, tile.keyHead(), count, worker.values);
                 Tiles.outer(scores, 4L * BLOCK, 4, loaded, 4L * width, count, result, 4L * width, padded, width / L);

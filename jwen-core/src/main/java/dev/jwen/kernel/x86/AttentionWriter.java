@@ -5,12 +5,10 @@ import static dev.jwen.kernel.x86.Assembler.R11;
 import static dev.jwen.kernel.x86.Assembler.R8;
 import static dev.jwen.kernel.x86.Assembler.R9;
 import static dev.jwen.kernel.x86.Assembler.RAX;
-import static dev.jwen.kernel.x86.Assembler.RBX;
 import static dev.jwen.kernel.x86.Assembler.RCX;
 import static dev.jwen.kernel.x86.Assembler.RDI;
 import static dev.jwen.kernel.x86.Assembler.RDX;
 import static dev.jwen.kernel.x86.Assembler.RSI;
-import static dev.jwen.kernel.x86.Assembler.RSP;
 import static dev.jwen.kernel.x86.Instruction.VADDPS;
 import static dev.jwen.kernel.x86.Instruction.VBROADCASTSS;
 import static dev.jwen.kernel.x86.Instruction.VEXTRACTF128;
@@ -36,10 +34,10 @@ import dev.jwen.tensor.DataType;
  * Writes the kernels of {@link AttentionTile} in 512 bits, for one type and head size.
  *
  * <p>Both work on 4 rows side by side, so that what is read from the cache serves four query heads: scores as 4 × 4 dot
- * products with the lanes along the head, sums as 4 × 64 columns. While keys are multiplied, the values of the block and
- * the next keys are asked for: each is too small for the processor to find out by itself what comes next.
+ * products with the lanes along the head, sums as 4 × 64 columns. While keys are multiplied, the values of the block are
+ * asked for, and the next keys meanwhile: each is too small for the processor to find out by itself what comes next.
  *
- * <p>Arguments: cache, rows, positions (scores: groups of four), result, groups of four rows; scores: values, next keys.
+ * <p>Arguments: cache, rows, positions (scores: groups of four), result, groups of four rows, what is read next.
  */
 final class AttentionWriter {
     private static final int ROWS = AttentionTile.ROWS;
@@ -81,14 +79,11 @@ final class AttentionWriter {
     private byte[] score() {
         Label positions = new Label();
         Label rows = new Label();
-        asm.push(RBX);
-        asm.mov(RBX, Memory.at(RSP, 16)); // the seventh argument, above the return address
         asm.bind(positions);
         asm.mov(RAX, RSI);
         asm.mov(R10, RCX);
         asm.mov(R11, R8);
-        prefetch(R9);
-        prefetch(RBX);
+        prefetch(ROWS * positionBytes);
         asm.bind(rows);
         clear();
         for (int column = 0; column < rowBytes / Float.BYTES; column += LANES) {
@@ -115,28 +110,36 @@ final class AttentionWriter {
         asm.subConstant(RDX, 1);
         asm.jumpIfNotZero(positions);
         asm.vzeroupper();
-        asm.pop(RBX);
         asm.ret();
         return asm.finish();
     }
 
     private byte[] add() {
         Label rows = new Label();
+        Label end = new Label();
+        addToRows(true);
+        asm.jumpIfZero(end);
         asm.bind(rows);
-        for (int column = 0; column < rowBytes / Float.BYTES; column += COLUMN_VECTORS * LANES) {
-            addColumns(column);
-        }
-        asm.addConstant(RSI, ROWS * SCORES_ROW);
-        asm.addConstant(RCX, ROWS * rowBytes);
-        asm.subConstant(R8, 1);
+        addToRows(false);
         asm.jumpIfNotZero(rows);
+        asm.bind(end);
         asm.vzeroupper();
         asm.ret();
         return asm.finish();
     }
 
+    /** Adds all positions to four rows, and counts them. */
+    private void addToRows(boolean prefetching) {
+        for (int column = 0; column < rowBytes / Float.BYTES; column += COLUMN_VECTORS * LANES) {
+            addColumns(column, prefetching);
+        }
+        asm.addConstant(RSI, ROWS * SCORES_ROW);
+        asm.addConstant(RCX, ROWS * rowBytes);
+        asm.subConstant(R8, 1);
+    }
+
     /** Adds all positions to four rows of the columns from {@code column} on. */
-    private void addColumns(int column) {
+    private void addColumns(int column, boolean prefetching) {
         Label positions = new Label();
         for (int r = 0; r < ROWS; r++) {
             for (int i = 0; i < COLUMN_VECTORS; i++) {
@@ -147,6 +150,9 @@ final class AttentionWriter {
         asm.mov(R10, RSI);
         asm.mov(R11, RDX);
         asm.bind(positions);
+        if (prefetching) {
+            prefetch((int) type.bytes((long) COLUMN_VECTORS * LANES));
+        }
         for (int i = 0; i < COLUMN_VECTORS; i++) {
             load(i, Memory.at(RAX, (int) type.bytes((long) i * LANES)));
         }
@@ -182,12 +188,12 @@ final class AttentionWriter {
         }
     }
 
-    /** Asks for four more positions of what is read later. */
-    private void prefetch(int pointer) {
-        for (int at = 0; at < ROWS * positionBytes; at += CACHE_LINE) {
-            asm.prefetch(Memory.at(pointer, at));
+    /** Asks for the next {@code bytes} of what is read next. */
+    private void prefetch(int bytes) {
+        for (int at = 0; at < bytes; at += CACHE_LINE) {
+            asm.prefetch(Memory.at(R9, at));
         }
-        asm.addConstant(pointer, ROWS * positionBytes);
+        asm.addConstant(R9, bytes);
     }
 
     /** Register {@code dst} = 16 values as float32. */

@@ -304,15 +304,13 @@ public final class X86Products implements AutoCloseable {
         MemorySegment add = MachineCode.install(AttentionWriter.add(type, headDim), arena);
         return new AttentionTile() {
             @Override
-            public void score(
-                    long keys, long queries, int positions, int rows, long scores, long values, long nextKeys) {
-                int tiles = positions / ROWS;
-                MachineCode.call(score, keys, queries, tiles, scores, rows / ROWS, values, nextKeys, 0, 0);
+            public void score(long keys, long queries, int positions, int rows, long scores, long values) {
+                MachineCode.call(score, keys, queries, positions / ROWS, scores, rows / ROWS, values, 0, 0, 0);
             }
 
             @Override
-            public void add(long values, long weights, int positions, int rows, long sums) {
-                MachineCode.call(add, values, weights, positions, sums, rows / ROWS, 0, 0, 0, 0);
+            public void add(long values, long weights, int positions, int rows, long sums, long keys) {
+                MachineCode.call(add, values, weights, positions, sums, rows / ROWS, keys, 0, 0, 0);
             }
         };
     }
