@@ -41,6 +41,9 @@ enum Instruction {
     VPSUBD(1, 1, 0xfa),
     VPMULLD(1, 2, 0x40),
     VPHADDD(1, 2, 0x02, Form.VEX_ONLY),
+    VPCMPEQD(1, 1, 0x76, Form.VEX_ONLY),
+    /** Only through {@link Assembler#gather}. */
+    VPGATHERDD(1, 2, 0x90, Operand.FOUR_BYTES),
     VPABSB(1, 2, 0x1c),
     VPSIGNB(1, 2, 0x08, Form.VEX_ONLY),
     VPMADDUBSW(1, 2, 0x04),

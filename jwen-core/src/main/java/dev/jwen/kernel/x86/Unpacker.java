@@ -4,6 +4,7 @@ import static dev.jwen.kernel.x86.Instruction.VCVTDQ2PS;
 import static dev.jwen.kernel.x86.Instruction.VMOVUPS;
 import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
 import static dev.jwen.kernel.x86.Instruction.VMULPS;
+import static dev.jwen.kernel.x86.Instruction.VPADDD;
 import static dev.jwen.kernel.x86.Instruction.VPAND;
 import static dev.jwen.kernel.x86.Instruction.VPMULLD;
 import static dev.jwen.kernel.x86.Instruction.VPOR;
@@ -18,15 +19,15 @@ import dev.jwen.tensor.DataType;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Turns one block of a group of rows into panels, for every weight format: {@link Packing} says what a panel is.
+ * Turns one block of a group of rows into panels, for every weight format: {@link Packing} says what a panel is. The
+ * formats with code books are in {@link CodedUnpacker}.
  *
  * <p>Each row is one 32-bit lane, so a format reads here as it does for a single row: byte offsets, bit fields, a scale.
  * Uses vector registers 0 to 15.
  */
 final class Unpacker {
     private static final byte[] IQ4_VALUES = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-    /** Twice the E2M1 numbers. */
-    private static final byte[] MXFP4_VALUES = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+    private static final byte[] TWICE_E2M1 = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
     private final Assembler asm;
     private final InstructionSet set;
@@ -48,15 +49,19 @@ final class Unpacker {
     static @Nullable Packing packing(DataType type, InstructionSet set) {
         return switch (type) {
             case F32, F16 -> Packing.FLOATS;
-            case BF16 -> set == InstructionSet.AVX512_BF16 ? Packing.BF16_PAIRS : Packing.FLOATS;
+            case BF16, F8_E4M3 -> set == InstructionSet.AVX512_BF16 ? Packing.BF16_PAIRS : Packing.FLOATS;
             case Q8_0, IQ4_NL, IQ4_XS -> Packing.integers(8, 1, false);
             case Q4_0 -> Packing.integers(4, 1, false);
-            case Q5_0, MXFP4 -> Packing.integers(5, 1, false);
+            case Q5_0, MXFP4, IQ1_S -> Packing.integers(5, 1, false);
+            case NVFP4, IQ1_M -> Packing.integers(5, 2, false);
             case Q4_1, Q4_K -> Packing.integers(4, 1, true);
             case Q5_1, Q5_K -> Packing.integers(5, 1, true);
             case Q6_K -> Packing.integers(6, 2, false);
+            case TQ1_0, TQ2_0 -> Packing.integers(3, 1, false);
             case Q3_K -> Packing.integers(3, 2, false);
             case Q2_K -> Packing.integers(2, 2, true);
+            case IQ2_XXS, IQ3_XXS, IQ3_S -> Packing.integers(7, 1, false);
+            case IQ2_XS, IQ2_S -> Packing.integers(7, 2, false);
             default -> null;
         };
     }
@@ -66,12 +71,18 @@ final class Unpacker {
         return Math.max(type.blockValues(), Activations.VALUES);
     }
 
+    /** Whether the panels need the factors beside a weight: those of other formats can be applied to the product. */
+    static boolean hasFactors(DataType type) {
+        return type == DataType.F8_E4M3;
+    }
+
     /** Emits the code for one block. */
-    void unpack(DataType type) {
+    void unpack(DataType type, Books books) {
         switch (type) {
             case F32 -> f32();
             case F16 -> f16();
             case BF16 -> bf16();
+            case F8_E4M3 -> f8();
             case Q8_0 -> q8();
             case Q4_0 -> q4();
             case Q4_1 -> q4WithMinimum();
@@ -79,13 +90,16 @@ final class Unpacker {
             case Q5_1 -> q5WithMinimum();
             case IQ4_NL -> iq4();
             case MXFP4 -> mxfp4();
+            case NVFP4 -> nvfp4();
             case Q4_K -> q4k();
             case Q5_K -> q5k();
             case Q6_K -> q6k();
             case Q3_K -> q3k();
             case Q2_K -> q2k();
             case IQ4_XS -> iq4xs();
-            default -> throw new IllegalArgumentException("no kernel for " + type);
+            case TQ1_0 -> tq1();
+            case TQ2_0 -> tq2();
+            default -> new CodedUnpacker(asm, packing, tile, rows, shift).unpack(type, books);
         }
     }
 
@@ -126,6 +140,56 @@ final class Unpacker {
                 }
             }
         }
+    }
+
+    /**
+     * E4M3 as float32, times the factor of the row; where pairs of BF16 are multiplied, rounded to the nearest one.
+     *
+     * <p>Four bits of exponent are those of a float32 that is 2^120 too small, also below the normal numbers. All ones
+     * are the only NaN: the bits between sign and exponent are then set as well.
+     */
+    private void f8() {
+        tile.nextFactors(11);
+        asm.op(VMULPS, 11, 11, asm.floats(0x1p20f));
+        for (int k = 0; k < 8; k += 4) {
+            rows.dwords(4 * k, 0);
+            for (int i = 0; i < 4; i++) {
+                asm.op(VPAND, 4, i, asm.constant((byte) 0x7f));
+                asm.op(VPADDD, 5, 4, asm.constant((byte) 1));
+                asm.op(VPAND, 5, 5, asm.constant((byte) 0x80));
+                asm.op(VPOR, 4, 4, 5);
+                for (int j = 0; j < 4; j++) {
+                    e4m3(6 + j % 2, i, 4, j);
+                    if (packing.activations() != Activations.BF16) {
+                        put(0, 4 * (k + i) + j, 6 + j % 2);
+                    } else if (j % 2 == 1) {
+                        bf16Pair();
+                        put(0, 2 * (k + i) + j / 2, 6);
+                    }
+                }
+            }
+        }
+    }
+
+    /** {@code dst} = byte {@code j}: its sign is in {@code source}, {@code magnitude} has the top bit set for a NaN. */
+    private void e4m3(int dst, int source, int magnitude, int j) {
+        asm.shift(VPSLLD, dst, magnitude, 24 - 8 * j);
+        asm.shift(VPSRAD, dst, dst, 4);
+        asm.op(VPAND, dst, dst, asm.dwords(0xfff00000));
+        asm.shift(VPSLLD, 8, source, 24 - 8 * j);
+        asm.op(VPAND, 8, 8, asm.dwords(0x80000000));
+        asm.op(VPOR, dst, dst, 8);
+        asm.op(VMULPS, dst, dst, asm.floats(0x1p100f));
+        asm.op(VMULPS, dst, dst, 11);
+    }
+
+    /** Rounds registers 6 and 7 to BF16, halves away from zero, and puts them together in register 6. */
+    private void bf16Pair() {
+        asm.op(VPADDD, 6, 6, asm.dwords(0x8000));
+        asm.op(VPADDD, 7, 7, asm.dwords(0x8000));
+        asm.shift(VPSRLD, 6, 6, 16);
+        asm.op(VPAND, 7, 7, asm.dwords(0xffff0000));
+        asm.op(VPOR, 6, 6, 7);
     }
 
     // ---- blocks of 32
@@ -188,7 +252,7 @@ final class Unpacker {
         rows.half(0, 0, false);
         put(0, packing.scale(0), 0);
         rows.dwords(2, 0);
-        lookUp(0, IQ4_VALUES);
+        lookUp(0, IQ4_VALUES, 4);
     }
 
     private void mxfp4() {
@@ -199,7 +263,31 @@ final class Unpacker {
         asm.op(VMULPS, 0, 0, asm.floats(0.5f / (1 << shift)));
         put(0, packing.scale(0), 0);
         rows.dwords(1, 0);
-        lookUp(0, MXFP4_VALUES);
+        lookUp(0, TWICE_E2M1, 4);
+    }
+
+    /** Four scales of E4M3 without sign, in which all ones count as zero; 16 columns each. */
+    private void nvfp4() {
+        rows.dword(0, 0, 4);
+        for (int j = 0; j < 4; j++) {
+            asm.shift(VPSRLD, 8, 4, 8 * j);
+            asm.op(VPAND, 8, 8, asm.dwords(0xff));
+            // All bits set unless the byte is 0x7f.
+            asm.op(VPXOR, 9, 8, asm.dwords(0x7f));
+            asm.op(VPSUBD, 9, 9, asm.dwords(1));
+            asm.shift(VPSRAD, 9, 9, 31);
+            asm.op(VPXOR, 9, 9, asm.dwords(-1));
+            asm.op(VPAND, 8, 8, asm.dwords(0x7f));
+            asm.op(VPAND, 8, 8, 9);
+            asm.shift(VPSLLD, 8, 8, 20);
+            asm.op(VMULPS, 8, 8, asm.floats(0x1p119f));
+            asm.op(VMULPS, 8, 8, asm.floats(1f / (1 << shift)));
+            put(j / 2, packing.scale(j % 2), 8);
+        }
+        for (int panel = 0; panel < 2; panel++) {
+            rows.dwords(4 + 16 * panel, 0);
+            lookUp(panel, TWICE_E2M1, 2);
+        }
     }
 
     /** Registers 0 to 3: low nibbles are columns 0 to 15 of a panel, high nibbles 16 to 31. */
@@ -217,24 +305,19 @@ final class Unpacker {
         for (int i = 0; i < 4; i++) {
             for (int high = 0; high < 2; high++) {
                 rows.field(8, i, 4 * high, 4, shift);
-                fifthBits(9, 4, 4 * i + 16 * high);
+                rows.spread(9, 4, 4 * i + 16 * high, 4 + shift);
                 asm.op(VPOR, 8, 8, 9);
                 put(0, 4 * high + i, 8);
             }
         }
     }
 
-    /** Spreads four bits from {@code bit} on over the four bytes: bit i times 2^(7i) is bit 0 of byte i. */
-    private void fifthBits(int dst, int source, int bit) {
-        int place = 4 + shift;
-        asm.shift(VPSRLD, dst, source, bit);
-        asm.op(VPAND, dst, dst, asm.dwords(15));
-        asm.op(VPMULLD, dst, dst, asm.dwords(0x204081 << place));
-        asm.op(VPAND, dst, dst, asm.constant((byte) (1 << place)));
-    }
-
-    /** As {@link #nibbles}, each replaced by the value it stands for. */
-    private void lookUp(int panel, byte[] values) {
+    /**
+     * Nibbles of registers 0 to 3, each replaced by the value it stands for.
+     *
+     * @param run registers whose high nibbles follow their low ones: 4 as {@link #nibbles}, or 2
+     */
+    private void lookUp(int panel, byte[] values, int run) {
         byte[] table = new byte[16];
         int offset = packing.isSigned(set) ? 0 : 1 << (packing.codeBits() - 1);
         for (int i = 0; i < 16; i++) {
@@ -245,7 +328,7 @@ final class Unpacker {
             for (int high = 0; high < 2; high++) {
                 rows.field(8, i, 4 * high, 4, 0);
                 asm.op(VPSHUFB, 8, 10, 8);
-                put(panel, 4 * high + i, 8);
+                put(panel, i / run * 2 * run + high * run + i % run, 8);
             }
         }
     }
@@ -419,7 +502,89 @@ final class Unpacker {
         }
         for (int b = 0; b < 8; b++) {
             rows.dwords(8 + 16 * b, 0);
-            lookUp(b, IQ4_VALUES);
+            lookUp(b, IQ4_VALUES, 4);
+        }
+    }
+
+    private void tq2() {
+        rows.dword(50, 3, 11);
+        scaleOfAll(11);
+        for (int half = 0; half < 2; half++) {
+            for (int k = 0; k < 8; k += 4) {
+                rows.dwords(32 * half + 4 * k, 0);
+                for (int i = 0; i < 4; i++) {
+                    for (int j = 0; j < 4; j++) {
+                        rows.field(8, i, 2 * j, 2, shift);
+                        putTernary(4 * half + j, k + i);
+                    }
+                }
+            }
+        }
+    }
+
+    private void tq1() {
+        rows.dword(38, 3, 11);
+        scaleOfAll(11);
+        for (int k = 0; k < 8; k += 4) {
+            rows.dwords(4 * k, 0);
+            for (int i = 0; i < 4; i++) {
+                for (int n = 0; n < 5; n++) {
+                    ternaryDigit(i, n);
+                    putTernary(n, k + i);
+                }
+            }
+        }
+        rows.dwords(32, 0);
+        for (int i = 0; i < 4; i++) {
+            for (int n = 0; n < 5; n++) {
+                ternaryDigit(i, n);
+                putTernary(5 + n / 2, n % 2 * 4 + i);
+            }
+        }
+        rows.dword(36, 3, 0);
+        for (int n = 0; n < 4; n++) {
+            ternaryDigit(0, n);
+            putTernary(7, 4 + n);
+        }
+    }
+
+    /** Register 8 = digit {@code n} of every byte, which is a fraction of 256 in base 3: 3^n brings it to the front. */
+    private void ternaryDigit(int source, int n) {
+        int power = (int) Math.pow(3, n);
+        for (int odd = 1; odd >= 0; odd--) {
+            int dst = 8 + odd;
+            int bytes = source;
+            if (odd == 1) {
+                asm.shift(VPSRLD, dst, source, 8);
+                bytes = dst;
+            }
+            asm.op(VPAND, dst, bytes, asm.dwords(0x00ff00ff));
+            if (n > 0) {
+                asm.op(VPMULLD, dst, dst, asm.dwords(power));
+                asm.op(VPAND, dst, dst, asm.dwords(0x00ff00ff));
+            }
+            asm.op(VPMULLD, dst, dst, asm.dwords(3));
+        }
+        asm.shift(VPSRLD, 8, 8, 8);
+        asm.op(VPAND, 8, 8, asm.dwords(0x00030003));
+        asm.op(VPAND, 9, 9, asm.dwords(0x03000300));
+        asm.op(VPOR, 8, 8, 9);
+        if (shift != 0) {
+            asm.shift(VPSLLD, 8, 8, shift);
+        }
+    }
+
+    /** Puts register 8, whose digits stand for -1 to 1, as codes around 4. */
+    private void putTernary(int panel, int vector) {
+        asm.op(VPADDD, 8, 8, asm.constant((byte) (3 << shift)));
+        put(panel, vector, 8);
+    }
+
+    /** One FP16 scale in the upper half of every dword of {@code register}, for all panels. */
+    private void scaleOfAll(int register) {
+        halfScale(register, register, true);
+        for (int b = 0; b < 8; b++) {
+            put(b, packing.scale(0), register);
         }
     }
 

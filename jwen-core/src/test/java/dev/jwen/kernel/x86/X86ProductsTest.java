@@ -38,7 +38,18 @@ class X86ProductsTest {
             DataType.Q6_K,
             DataType.IQ4_NL,
             DataType.IQ4_XS,
-            DataType.MXFP4);
+            DataType.MXFP4,
+            DataType.NVFP4,
+            DataType.F8_E4M3,
+            DataType.TQ1_0,
+            DataType.TQ2_0,
+            DataType.IQ1_S,
+            DataType.IQ1_M,
+            DataType.IQ2_XXS,
+            DataType.IQ2_XS,
+            DataType.IQ2_S,
+            DataType.IQ3_XXS,
+            DataType.IQ3_S);
 
     /** How the bytes of a matrix and the activations are made. */
     private enum Content {

@@ -1,0 +1,315 @@
+package dev.jwen.kernel.x86;
+
+import static dev.jwen.kernel.x86.Instruction.VCVTDQ2PS;
+import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
+import static dev.jwen.kernel.x86.Instruction.VMULPS;
+import static dev.jwen.kernel.x86.Instruction.VPADDD;
+import static dev.jwen.kernel.x86.Instruction.VPAND;
+import static dev.jwen.kernel.x86.Instruction.VPMULLD;
+import static dev.jwen.kernel.x86.Instruction.VPOR;
+import static dev.jwen.kernel.x86.Instruction.VPSLLD;
+import static dev.jwen.kernel.x86.Instruction.VPSRLD;
+import static dev.jwen.kernel.x86.Instruction.VPSUBD;
+import static dev.jwen.kernel.x86.Instruction.VPXOR;
+
+import dev.jwen.tensor.DataType;
+
+/**
+ * The part of {@link Unpacker} for the formats with code books. A dword of an entry is four columns of a row, just what a
+ * lane of a panel holds: so a lane's index is gathered from the book, and only the signs remain to be put on.
+ *
+ * <p>Blocks have 256 columns, eight panels. Registers 0 to 5 hold what was read, 6 to 9 are free at any time, 10 is the
+ * mask of a gather, 11 the factor d of each row.
+ */
+final class CodedUnpacker {
+    private static final int D = 11;
+
+    private final Assembler asm;
+    private final Packing packing;
+    private final Tile tile;
+    private final Rows rows;
+    private final int shift;
+
+    /** @param shift lowest bit of a code in its byte */
+    CodedUnpacker(Assembler asm, Packing packing, Tile tile, Rows rows, int shift) {
+        this.asm = asm;
+        this.packing = packing;
+        this.tile = tile;
+        this.rows = rows;
+        this.shift = shift;
+    }
+
+    /** Emits the code for one block. */
+    void unpack(DataType type, Books books) {
+        tile.turnToTable(books.address(type));
+        switch (type) {
+            case IQ2_XXS -> iq2xxs();
+            case IQ2_XS -> iq2xs();
+            case IQ2_S -> iq2s();
+            case IQ3_XXS -> iq3xxs();
+            case IQ3_S -> iq3s();
+            case IQ1_S -> iq1s();
+            case IQ1_M -> iq1m();
+            default -> throw new IllegalArgumentException("no kernel for " + type);
+        }
+    }
+
+    private void iq2xxs() {
+        rows.dword(0, 0, 0);
+        factor(0, 0.125f);
+        for (int pair = 0; pair < 4; pair++) {
+            rows.dwords(2 + 16 * pair, 0);
+            for (int i = 0; i < 2; i++) {
+                int panel = 2 * pair + i;
+                int indices = 2 * i;
+                int signs = 2 * i + 1;
+                scale(panel, 0, signs, 28, 4);
+                evenSigns(4, signs, 7);
+                for (int l = 0; l < 4; l++) {
+                    field(6, indices, 8 * l, 8);
+                    signed(panel, 2 * l, 8, 0, signs, 7 * l);
+                    signed(panel, 2 * l + 1, 8, 4, 4, 7 * l + 4);
+                }
+            }
+        }
+    }
+
+    private void iq2xs() {
+        rows.dword(0, 0, 0);
+        factor(0, 0.125f);
+        for (int half = 0; half < 2; half++) {
+            rows.dword(58, 2 + half, 0);
+            scalesOfHalves(4 * half, 0);
+        }
+        for (int pair = 0; pair < 4; pair++) {
+            rows.dwords(2 + 16 * pair, 0);
+            for (int i = 0; i < 4; i++) {
+                asm.shift(VPSRLD, 5, i, 9);
+                evenSigns(4, 5, 16);
+                for (int l = 0; l < 2; l++) {
+                    int panel = 2 * pair + i / 2;
+                    int vector = 4 * (i % 2) + 2 * l;
+                    field(6, i, 16 * l, 9);
+                    signed(panel, vector, 8, 0, 5, 16 * l);
+                    signed(panel, vector + 1, 8, 4, 4, 16 * l + 4);
+                }
+            }
+        }
+    }
+
+    private void iq2s() {
+        rows.dword(0, 0, 0);
+        factor(0, 0.125f);
+        for (int half = 0; half < 2; half++) {
+            rows.dwords(66, 0);
+            scalesOfHalves(4 * half, 2 + half);
+        }
+        for (int half = 0; half < 2; half++) {
+            rows.dword(66, half, 5);
+            rows.dwords(2 + 16 * half, 0);
+            for (int i = 0; i < 4; i++) {
+                rows.dword(34 + 16 * half, i, 4);
+                for (int l = 0; l < 4; l++) {
+                    field(6, i, 8 * l, 8);
+                    highBits(5, 8 * i + 2 * l, 2);
+                    signed(4 * half + i, 2 * l, 8, 0, 4, 8 * l);
+                    signed(4 * half + i, 2 * l + 1, 8, 4, 4, 8 * l + 4);
+                }
+            }
+        }
+    }
+
+    private void iq3xxs() {
+        rows.dword(0, 0, 0);
+        factor(0, 0.25f);
+        for (int pair = 0; pair < 4; pair++) {
+            rows.dwords(2 + 16 * pair, 0);
+            for (int i = 0; i < 2; i++) {
+                int panel = 2 * pair + i;
+                rows.dword(66 + 16 * (panel / 4), panel % 4, 5);
+                scale(panel, 0, 5, 28, 4);
+                evenSigns(4, 5, 7);
+                for (int j = 0; j < 8; j++) {
+                    field(6, 2 * i + j / 4, 8 * (j % 4), 8);
+                    signed(panel, j, 4, 0, 5 - j % 2, 7 * (j / 2) + 4 * (j % 2));
+                }
+            }
+        }
+    }
+
+    private void iq3s() {
+        rows.dword(0, 0, 0);
+        factor(0, 1);
+        rows.dword(94, 3, 0);
+        for (int panel = 0; panel < 8; panel++) {
+            scale(panel, 0, 0, 4 * panel, 4);
+        }
+        for (int pair = 0; pair < 4; pair++) {
+            rows.dword(66, pair / 2, 5);
+            rows.dwords(2 + 16 * pair, 0);
+            for (int i = 0; i < 2; i++) {
+                int panel = 2 * pair + i;
+                rows.dword(74 + 16 * (panel / 4), panel % 4, 4);
+                for (int j = 0; j < 8; j++) {
+                    field(6, 2 * i + j / 4, 8 * (j % 4), 8);
+                    highBits(5, 8 * (panel % 4) + j, 1);
+                    signed(panel, j, 4, 0, 4, 4 * j);
+                }
+            }
+        }
+    }
+
+    private void iq1s() {
+        rows.dword(0, 0, 0);
+        factor(0, 0.125f);
+        rows.dwords(34, 0);
+        for (int panel = 0; panel < 8; panel++) {
+            int high = panel / 2;
+            int bit = 16 * (panel % 2);
+            scale(panel, 0, high, bit + 12, 3);
+            rows.dword(2 + 16 * (panel / 4), panel % 4, 4);
+            step(high, bit + 15);
+            for (int l = 0; l < 4; l++) {
+                field(6, 4, 8 * l, 8);
+                highBits(high, bit + 3 * l, 3);
+                moved(panel, 2 * l);
+            }
+        }
+    }
+
+    private void iq1m() {
+        rows.dword(40, 2, 0);
+        rows.dword(40, 3, 1);
+        field(6, 0, 12, 4);
+        for (int i = 1; i < 4; i++) {
+            field(7, i / 2, 12 + 16 * (i % 2), 4);
+            asm.shift(VPSLLD, 7, 7, 4 * i);
+            asm.op(VPOR, 6, 6, 7);
+        }
+        factor(6, 0.125f);
+        for (int panel = 0; panel < 8; panel++) {
+            for (int part = 0; part < 2; part++) {
+                int j = 2 * panel + part;
+                scale(panel, part, j / 8, 16 * (j / 4 % 2) + 3 * (j % 4), 3);
+            }
+        }
+        for (int half = 0; half < 2; half++) {
+            rows.dwords(16 * half, 0);
+            for (int i = 0; i < 4; i++) {
+                int panel = 4 * half + i;
+                rows.dword(32, panel / 2, 4);
+                for (int l = 0; l < 4; l++) {
+                    int bit = 16 * (panel % 2) + 4 * l;
+                    step(4, bit + 3);
+                    field(6, i, 8 * l, 8);
+                    highBits(4, bit, 3);
+                    moved(panel, 2 * l);
+                }
+            }
+        }
+    }
+
+    // ---- scales
+
+    /** Register 11 = the FP16 number in the lower half of every dword of {@code source}, times {@code multiple}. */
+    private void factor(int source, float multiple) {
+        rows.half(D, source, false);
+        asm.op(VMULPS, D, D, asm.floats(multiple / (1 << shift)));
+    }
+
+    /** All scales are odd: (2 s + 1) d, with s in {@code bits} bits from {@code bit} of {@code source}. */
+    private void scale(int panel, int part, int source, int bit, int bits) {
+        field(8, source, bit, bits);
+        asm.op(VPADDD, 8, 8, 8);
+        asm.op(VPADDD, 8, 8, asm.dwords(1));
+        asm.op(VCVTDQ2PS, 8, 8);
+        asm.op(VMULPS, 8, 8, D);
+        put(panel, packing.scale(part));
+    }
+
+    /** The scales of the halves of four panels, in the nibbles of {@code source}. */
+    private void scalesOfHalves(int firstPanel, int source) {
+        for (int i = 0; i < 8; i++) {
+            scale(firstPanel + i / 2, i % 2, source, 4 * i, 4);
+        }
+    }
+
+    // ---- indices and signs
+
+    /** {@code dst} = {@code bits} bits of every lane of {@code source}, from {@code bit} on. */
+    private void field(int dst, int source, int bit, int bits) {
+        int moved = source;
+        if (bit > 0) {
+            asm.shift(VPSRLD, dst, source, bit);
+            moved = dst;
+        }
+        if (bit + bits < 32) {
+            asm.op(VPAND, dst, moved, asm.dwords((1 << bits) - 1));
+        }
+    }
+
+    /** Puts {@code bits} bits of {@code source} above the eight of an index in register 6. */
+    private void highBits(int source, int bit, int bits) {
+        field(7, source, bit, bits);
+        asm.shift(VPSLLD, 7, 7, 8);
+        asm.op(VPOR, 6, 6, 7);
+    }
+
+    /**
+     * Groups of signs, {@code step} bits apart, have seven bits; an eighth makes the number of ones even. {@code dst} is
+     * {@code source} with that bit above each group, where another group may begin.
+     */
+    private void evenSigns(int dst, int source, int step) {
+        int places = 0;
+        for (int bit = 7; bit < 32; bit += step) {
+            places |= 1 << bit;
+        }
+        // The exclusive or of two, then of three and of four neighbours, then of seven.
+        asm.shift(VPSRLD, 6, source, 1);
+        asm.op(VPXOR, 6, 6, source);
+        asm.shift(VPSRLD, 7, source, 2);
+        asm.op(VPXOR, 7, 7, 6);
+        asm.shift(VPSRLD, 8, 6, 2);
+        asm.op(VPXOR, 6, 6, 8);
+        asm.shift(VPSRLD, 7, 7, 4);
+        asm.op(VPXOR, 6, 6, 7);
+        asm.shift(VPSLLD, 6, 6, 7);
+        asm.op(VPAND, 6, 6, asm.dwords(places));
+        asm.op(VPAND, dst, source, asm.dwords(~places));
+        asm.op(VPOR, dst, dst, 6);
+    }
+
+    /**
+     * Four columns of an entry, the {@code offset}-th byte and following, with the four signs from {@code bit} on.
+     * A code c with a minus is -c around half the range of codes.
+     */
+    private void signed(int panel, int vector, int entryBytes, int offset, int signs, int bit) {
+        asm.gather(8, tile.entry(6, entryBytes, offset), 10);
+        rows.spread(9, signs, bit, shift);
+        asm.shift(VPSLLD, 7, 9, 7);
+        asm.op(VPSUBD, 7, 7, 9);
+        asm.op(VPXOR, 8, 8, 7);
+        asm.op(VPADDD, 8, 8, 9);
+        put(panel, vector);
+    }
+
+    /** Register 5 = what moves four codes of the ternary book up by an eighth, unless {@code bit} is set: two eighths. */
+    private void step(int source, int bit) {
+        field(5, source, bit, 1);
+        asm.op(VPXOR, 5, 5, asm.dwords(1));
+        asm.op(VPMULLD, 5, 5, asm.dwords(0x02020202 << shift));
+    }
+
+    /** Eight columns of an entry of the ternary book, moved by register 5. */
+    private void moved(int panel, int vector) {
+        for (int part = 0; part < 2; part++) {
+            asm.gather(8, tile.entry(6, 8, 4 * part), 10);
+            asm.op(VPADDD, 8, 8, 5);
+            put(panel, vector + part);
+        }
+    }
+
+    private void put(int panel, int vector) {
+        asm.op(VMOVUPS_STORE, 8, tile.panel(panel * packing.panelVectors() + vector));
+    }
+}
