@@ -1,12 +1,14 @@
 package dev.jwen.kernel.x86;
 
 import static dev.jwen.kernel.x86.Instruction.VCVTDQ2PS;
+import static dev.jwen.kernel.x86.Instruction.VMOVUPS;
 import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
 import static dev.jwen.kernel.x86.Instruction.VMULPS;
 import static dev.jwen.kernel.x86.Instruction.VPADDD;
 import static dev.jwen.kernel.x86.Instruction.VPAND;
 import static dev.jwen.kernel.x86.Instruction.VPMULLD;
 import static dev.jwen.kernel.x86.Instruction.VPOR;
+import static dev.jwen.kernel.x86.Instruction.VPSHUFB;
 import static dev.jwen.kernel.x86.Instruction.VPSLLD;
 import static dev.jwen.kernel.x86.Instruction.VPSRLD;
 import static dev.jwen.kernel.x86.Instruction.VPSUBD;
@@ -18,8 +20,8 @@ import dev.jwen.tensor.DataType;
  * The part of {@link Unpacker} for the formats with code books. A dword of an entry is four columns of a row, just what a
  * lane of a panel holds: so a lane's index is gathered from the book, and only the signs remain to be put on.
  *
- * <p>Blocks have 256 columns, eight panels. Registers 0 to 5 hold what was read, 6 to 9 are free at any time, 10 is the
- * mask of a gather, 11 the factor d of each row.
+ * <p>Blocks have 256 columns, eight panels. Registers 0 to 5 hold what was read, 6 the indices, 7 to 9 are free at any time,
+ * 10 holds entries of eight columns, 11 the factor d of each row.
  */
 final class CodedUnpacker {
     private static final int D = 11;
@@ -29,19 +31,21 @@ final class CodedUnpacker {
     private final Tile tile;
     private final Rows rows;
     private final int shift;
+    private final byte[] codes;
 
     /** @param shift lowest bit of a code in its byte */
-    CodedUnpacker(Assembler asm, Packing packing, Tile tile, Rows rows, int shift) {
+    CodedUnpacker(Assembler asm, Packing packing, Tile tile, Rows rows, int shift, byte[] codes) {
         this.asm = asm;
         this.packing = packing;
         this.tile = tile;
         this.rows = rows;
         this.shift = shift;
+        this.codes = codes;
     }
 
-    /** Emits the code for one block. */
-    void unpack(DataType type, Books books) {
-        tile.turnToTable(books.address(type));
+    /** Emits the code for one block, with the book at {@code book}. */
+    void unpack(DataType type, long book) {
+        tile.turnToTable(book);
         switch (type) {
             case IQ2_XXS -> iq2xxs();
             case IQ2_XS -> iq2xs();
@@ -67,8 +71,9 @@ final class CodedUnpacker {
                 evenSigns(4, signs, 7);
                 for (int l = 0; l < 4; l++) {
                     field(6, indices, 8 * l, 8);
-                    signed(panel, 2 * l, 8, 0, signs, 7 * l);
-                    signed(panel, 2 * l + 1, 8, 4, 4, 7 * l + 4);
+                    entry();
+                    signedHalf(panel, 2 * l, signs, 7 * l);
+                    signedHalf(panel, 2 * l + 1, 4, 7 * l + 4);
                 }
             }
         }
@@ -90,8 +95,9 @@ final class CodedUnpacker {
                     int panel = 2 * pair + i / 2;
                     int vector = 4 * (i % 2) + 2 * l;
                     field(6, i, 16 * l, 9);
-                    signed(panel, vector, 8, 0, 5, 16 * l);
-                    signed(panel, vector + 1, 8, 4, 4, 16 * l + 4);
+                    entry();
+                    signedHalf(panel, vector, 5, 16 * l);
+                    signedHalf(panel, vector + 1, 4, 16 * l + 4);
                 }
             }
         }
@@ -112,8 +118,9 @@ final class CodedUnpacker {
                 for (int l = 0; l < 4; l++) {
                     field(6, i, 8 * l, 8);
                     highBits(5, 8 * i + 2 * l, 2);
-                    signed(4 * half + i, 2 * l, 8, 0, 4, 8 * l);
-                    signed(4 * half + i, 2 * l + 1, 8, 4, 4, 8 * l + 4);
+                    entry();
+                    signedHalf(4 * half + i, 2 * l, 4, 8 * l);
+                    signedHalf(4 * half + i, 2 * l + 1, 4, 8 * l + 4);
                 }
             }
         }
@@ -131,7 +138,7 @@ final class CodedUnpacker {
                 evenSigns(4, 5, 7);
                 for (int j = 0; j < 8; j++) {
                     field(6, 2 * i + j / 4, 8 * (j % 4), 8);
-                    signed(panel, j, 4, 0, 5 - j % 2, 7 * (j / 2) + 4 * (j % 2));
+                    signedEntry(panel, j, 5 - j % 2, 7 * (j / 2) + 4 * (j % 2));
                 }
             }
         }
@@ -153,7 +160,7 @@ final class CodedUnpacker {
                 for (int j = 0; j < 8; j++) {
                     field(6, 2 * i + j / 4, 8 * (j % 4), 8);
                     highBits(5, 8 * (panel % 4) + j, 1);
-                    signed(panel, j, 4, 0, 4, 4 * j);
+                    signedEntry(panel, j, 4, 4 * j);
                 }
             }
         }
@@ -279,12 +286,32 @@ final class CodedUnpacker {
         asm.op(VPOR, dst, dst, 6);
     }
 
-    /**
-     * Four columns of an entry, the {@code offset}-th byte and following, with the four signs from {@code bit} on.
-     * A code c with a minus is -c around half the range of codes.
-     */
-    private void signed(int panel, int vector, int entryBytes, int offset, int signs, int bit) {
-        asm.gather(8, tile.entry(6, entryBytes, offset), 10);
+    /** Register 10 = the entries whose indices are in register 6. */
+    private void entry() {
+        asm.gather(10, tile.entry(6), 9);
+    }
+
+    /** Register 8 = the codes of columns 0 to 3 or 4 to 7 of the entries in register 10. */
+    private void half(boolean upper) {
+        asm.op(VMOVUPS, 9, asm.constant(codes));
+        rows.field(8, 10, upper ? 4 : 0, 4, 0);
+        asm.op(VPSHUFB, 8, 9, 8);
+    }
+
+    /** The four columns of the vector, of entries in register 10, with the four signs from {@code bit} on. */
+    private void signedHalf(int panel, int vector, int signs, int bit) {
+        half(vector % 2 == 1);
+        signed(panel, vector, signs, bit);
+    }
+
+    /** The four columns of the entries whose indices are in register 6, with the four signs from {@code bit} on. */
+    private void signedEntry(int panel, int vector, int signs, int bit) {
+        asm.gather(8, tile.entry(6), 9);
+        signed(panel, vector, signs, bit);
+    }
+
+    /** A code c in register 8 with a minus is -c around half the range of codes. */
+    private void signed(int panel, int vector, int signs, int bit) {
         rows.spread(9, signs, bit, shift);
         asm.shift(VPSLLD, 7, 9, 7);
         asm.op(VPSUBD, 7, 7, 9);
@@ -302,8 +329,9 @@ final class CodedUnpacker {
 
     /** Eight columns of an entry of the ternary book, moved by register 5. */
     private void moved(int panel, int vector) {
+        entry();
         for (int part = 0; part < 2; part++) {
-            asm.gather(8, tile.entry(6, 8, 4 * part), 10);
+            half(part == 1);
             asm.op(VPADDD, 8, 8, 5);
             put(panel, vector + part);
         }

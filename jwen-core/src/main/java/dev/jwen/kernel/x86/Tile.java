@@ -100,9 +100,9 @@ final class Tile {
         asm.movLong(INNER, address);
     }
 
-    /** Bytes {@code offset} and following of entry {@code index} of the table, where the index is a vector register. */
-    Memory entry(int index, int entryBytes, int offset) {
-        return Memory.at(INNER, index, entryBytes, offset);
+    /** For every lane an entry of four bytes of the table; the indices are in the vector register {@code indices}. */
+    Memory entry(int indices) {
+        return Memory.at(INNER, indices, 4, 0);
     }
 
     private static Memory strided(int base, int stride, int stride3, int times, int offset) {

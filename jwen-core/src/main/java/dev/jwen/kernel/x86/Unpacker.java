@@ -99,7 +99,8 @@ final class Unpacker {
             case IQ4_XS -> iq4xs();
             case TQ1_0 -> tq1();
             case TQ2_0 -> tq2();
-            default -> new CodedUnpacker(asm, packing, tile, rows, shift).unpack(type, books);
+            default ->
+                new CodedUnpacker(asm, packing, tile, rows, shift, books.codes(type)).unpack(type, books.address(type));
         }
     }
 
@@ -145,51 +146,53 @@ final class Unpacker {
     /**
      * E4M3 as float32, times the factor of the row; where pairs of BF16 are multiplied, rounded to the nearest one.
      *
-     * <p>Four bits of exponent are those of a float32 that is 2^120 too small, also below the normal numbers. All ones
-     * are the only NaN: the bits between sign and exponent are then set as well.
+     * <p>Sign and magnitude, moved apart, are a float32 that is 2^120 too small, also below the normal numbers. All ones
+     * are a NaN: it makes the factor of its row one.
      */
     private void f8() {
         tile.nextFactors(11);
-        asm.op(VMULPS, 11, 11, asm.floats(0x1p20f));
-        for (int k = 0; k < 8; k += 4) {
-            rows.dwords(4 * k, 0);
-            for (int i = 0; i < 4; i++) {
-                asm.op(VPAND, 4, i, asm.constant((byte) 0x7f));
-                asm.op(VPADDD, 5, 4, asm.constant((byte) 1));
-                asm.op(VPAND, 5, 5, asm.constant((byte) 0x80));
-                asm.op(VPOR, 4, 4, 5);
-                for (int j = 0; j < 4; j++) {
-                    e4m3(6 + j % 2, i, 4, j);
-                    if (packing.activations() != Activations.BF16) {
-                        put(0, 4 * (k + i) + j, 6 + j % 2);
-                    } else if (j % 2 == 1) {
-                        bf16Pair();
-                        put(0, 2 * (k + i) + j / 2, 6);
-                    }
+        rows.dwords(0, 0);
+        rows.dwords(16, 4);
+        asm.op(VPXOR, 8, 8, 8);
+        for (int i = 0; i < 8; i++) {
+            asm.op(VPAND, 9, i, asm.constant((byte) 0x7f));
+            asm.op(VPADDD, 9, 9, asm.constant((byte) 1));
+            asm.op(VPOR, 8, 8, 9);
+        }
+        asm.op(VPAND, 8, 8, asm.constant((byte) 0x80));
+        for (int bits = 8; bits <= 16; bits += 8) {
+            asm.shift(VPSLLD, 9, 8, bits);
+            asm.op(VPOR, 8, 8, 9);
+        }
+        asm.shift(VPSRAD, 8, 8, 31);
+        asm.op(VPOR, 11, 11, 8);
+        asm.op(VPAND, 8, 8, asm.dwords(0x803fffff));
+        asm.op(VPXOR, 11, 11, 8);
+        for (int i = 0; i < 8; i++) {
+            for (int j = 0; j < 4; j++) {
+                int value = 8 + j % 2;
+                asm.shift(VPSLLD, value, i, 24 - 8 * j);
+                asm.shift(VPSRAD, value, value, 4);
+                asm.op(VPAND, value, value, asm.dwords(0x87f00000));
+                asm.op(VMULPS, value, value, asm.floats(0x1p120f));
+                asm.op(VMULPS, value, value, 11);
+                if (packing.activations() != Activations.BF16) {
+                    put(0, 4 * i + j, value);
+                } else if (j % 2 == 1) {
+                    bf16Pair();
+                    put(0, 2 * i + j / 2, 8);
                 }
             }
         }
     }
 
-    /** {@code dst} = byte {@code j}: its sign is in {@code source}, {@code magnitude} has the top bit set for a NaN. */
-    private void e4m3(int dst, int source, int magnitude, int j) {
-        asm.shift(VPSLLD, dst, magnitude, 24 - 8 * j);
-        asm.shift(VPSRAD, dst, dst, 4);
-        asm.op(VPAND, dst, dst, asm.dwords(0xfff00000));
-        asm.shift(VPSLLD, 8, source, 24 - 8 * j);
-        asm.op(VPAND, 8, 8, asm.dwords(0x80000000));
-        asm.op(VPOR, dst, dst, 8);
-        asm.op(VMULPS, dst, dst, asm.floats(0x1p100f));
-        asm.op(VMULPS, dst, dst, 11);
-    }
-
-    /** Rounds registers 6 and 7 to BF16, halves away from zero, and puts them together in register 6. */
+    /** Rounds registers 8 and 9 to BF16, halves away from zero, and puts them together in register 8. */
     private void bf16Pair() {
-        asm.op(VPADDD, 6, 6, asm.dwords(0x8000));
-        asm.op(VPADDD, 7, 7, asm.dwords(0x8000));
-        asm.shift(VPSRLD, 6, 6, 16);
-        asm.op(VPAND, 7, 7, asm.dwords(0xffff0000));
-        asm.op(VPOR, 6, 6, 7);
+        asm.op(VPADDD, 8, 8, asm.dwords(0x8000));
+        asm.op(VPADDD, 9, 9, asm.dwords(0x8000));
+        asm.shift(VPSRLD, 8, 8, 16);
+        asm.op(VPAND, 9, 9, asm.dwords(0xffff0000));
+        asm.op(VPOR, 8, 8, 9);
     }
 
     // ---- blocks of 32
