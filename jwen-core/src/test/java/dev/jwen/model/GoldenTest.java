@@ -230,8 +230,8 @@ class GoldenTest {
         for (int i = 0; i < config.numHiddenLayers(); i++) {
             String cache = "cache." + i;
             if (config.layerTypes().get(i) == Config.LayerType.FULL_ATTENTION) {
-                compareCache(cache + ".keys", state.kv(i).keys(0).toFloats(), arrays, wrong, seen);
-                compareCache(cache + ".values", state.kv(i).values(0).toFloats(), arrays, wrong, seen);
+                compareCache(cache + ".keys", state.kv(i).keys(0).values().toFloats(), arrays, wrong, seen);
+                compareCache(cache + ".values", state.kv(i).values(0).values().toFloats(), arrays, wrong, seen);
             } else {
                 Golden.Array recurrent = arrays.get(cache + ".recurrent_state");
                 compare(cache + ".recurrent_state", state.recurrent(i).toFloats(), recurrent.floats(), wrong);
