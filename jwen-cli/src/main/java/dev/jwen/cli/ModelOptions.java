@@ -102,7 +102,8 @@ final class ModelOptions {
         Kernels opened = null;
         try {
             opened = Backends.open(kernels, threads == 0 ? WorkerPool.defaultThreads() : threads(), exact);
-            return new Network(checkpoint, opened, Qwen35.of(checkpoint, opened), options().cacheType());
+            return new Network(
+                    checkpoint, opened, Qwen35.of(checkpoint, opened), options().cacheType());
         } catch (RuntimeException e) {
             if (opened != null) {
                 opened.close();

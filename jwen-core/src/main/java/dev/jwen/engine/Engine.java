@@ -47,7 +47,11 @@ public final class Engine implements AutoCloseable {
      * @param contextTokens longest sequence, or 0 for what the model was made for
      */
     public record Options(
-            @Nullable String backend, int threads, boolean exact, @Nullable DataType kvType, int contextTokens) {
+            @Nullable String backend,
+            int threads,
+            boolean exact,
+            @Nullable DataType kvType,
+            int contextTokens) {
         public static final Options DEFAULT = new Options(null, 0, false, null, 0);
 
         public Options {

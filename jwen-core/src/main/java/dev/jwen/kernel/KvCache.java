@@ -115,8 +115,7 @@ public final class KvCache implements AutoCloseable {
     private Entries entries() {
         return type == DataType.Q8_0
                 ? new Entries(
-                        pool.take(DataType.I8, heads, BLOCK, headDim),
-                        pool.take(DataType.F32, heads, BLOCK, groups()))
+                        pool.take(DataType.I8, heads, BLOCK, headDim), pool.take(DataType.F32, heads, BLOCK, groups()))
                 : new Entries(pool.take(type, heads, BLOCK, headDim), null);
     }
 
@@ -189,7 +188,8 @@ public final class KvCache implements AutoCloseable {
         }
     }
 
-    private void quantise(MemorySegment source, long read, MemorySegment target, long write, Tensor scales, long place) {
+    private void quantise(
+            MemorySegment source, long read, MemorySegment target, long write, Tensor scales, long place) {
         for (int from = 0; from < headDim; from += GROUP) {
             int to = Math.min(from + GROUP, headDim);
             float largest = 0;
@@ -242,6 +242,8 @@ public final class KvCache implements AutoCloseable {
 
     /** Bytes of the blocks this cache reaches, shared ones included. */
     public long sizeBytes() {
-        return blocks.stream().mapToLong(b -> b.keys.sizeBytes() + b.values.sizeBytes()).sum();
+        return blocks.stream()
+                .mapToLong(b -> b.keys.sizeBytes() + b.values.sizeBytes())
+                .sum();
     }
 }

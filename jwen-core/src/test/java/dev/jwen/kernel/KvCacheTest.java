@@ -68,13 +68,12 @@ class KvCacheTest {
                 largest = Math.max(largest, Math.abs(written.get(t, head * HEAD_DIM + i)));
             }
             float x = written.get(t, head * HEAD_DIM + c);
-            float bound =
-                    switch (type) {
-                        case F32 -> 0;
-                        case BF16 -> Math.abs(x) / 256;
-                        // Half a step, and the rounding of the scale and the product.
-                        default -> largest / 254 * 1.00001f;
-                    };
+            float bound = switch (type) {
+                case F32 -> 0;
+                case BF16 -> Math.abs(x) / 256;
+                // Half a step, and the rounding of the scale and the product.
+                default -> largest / 254 * 1.00001f;
+            };
             assertThat(read[c])
                     .as("position %d, head %d, value %d, seed %d", t, head, c, SEED)
                     .isEqualTo(x, within(bound));
@@ -147,13 +146,12 @@ class KvCacheTest {
             for (DataType type : new DataType[] {DataType.F32, DataType.BF16, DataType.Q8_0}) {
                 try (KvCache cache = new KvCache(pool, type, 2, 64)) {
                     cache.reserve(65);
-                    int values = 2 * 2 * 2 * 64 * 64;
-                    long expected =
-                            switch (type) {
-                                case F32 -> 4 * values;
-                                case BF16 -> 2 * values;
-                                default -> values + values / 32 * 4;
-                            };
+                    long values = 2 * 2 * 2 * 64 * 64;
+                    long expected = switch (type) {
+                        case F32 -> 4 * values;
+                        case BF16 -> 2 * values;
+                        default -> values + values / 32 * 4;
+                    };
                     assertThat(cache.sizeBytes()).isEqualTo(expected).isEqualTo(pool.takenBytes());
                 }
             }

@@ -11,6 +11,7 @@ import static dev.jwen.kernel.vector.Lanes.L;
 import static dev.jwen.kernel.vector.Lanes.LE;
 import static dev.jwen.kernel.vector.Lanes.RAM;
 import static jdk.incubator.vector.VectorOperators.F2I;
+import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.I2B;
 import static jdk.incubator.vector.VectorOperators.I2S;
 import static jdk.incubator.vector.VectorOperators.LSHR;
@@ -64,7 +65,7 @@ final class VectorCache {
             FloatVector x = FloatVector.fromMemorySegment(F, RAM, from + 4L * i, LE);
             IntVector bits = x.reinterpretAsInts();
             IntVector even = bits.lanewise(LSHR, 16).and(1);
-            VectorMask<Integer> isNan = bits.and(0x7fffffff).compare(jdk.incubator.vector.VectorOperators.GT, 0x7f800000);
+            VectorMask<Integer> isNan = bits.and(0x7fffffff).compare(GT, 0x7f800000);
             IntVector rounded = bits.add(0x7fff).add(even).blend(bits.or(0x400000), isNan);
             ((ShortVector) rounded.lanewise(LSHR, 16).convertShape(I2S, H, 0)).intoMemorySegment(RAM, to + 2L * i, LE);
         }
@@ -82,7 +83,8 @@ final class VectorCache {
             float inverse = small ? 0 : 127 / largest;
             for (int l = 0; l < GROUP; l += L) {
                 FloatVector x = FloatVector.fromMemorySegment(F, RAM, from + 4L * (i + l), LE);
-                IntVector q = (IntVector) x.mul(inverse).add(ROUNDER).sub(ROUNDER).convertShape(F2I, I, 0);
+                IntVector q =
+                        (IntVector) x.mul(inverse).add(ROUNDER).sub(ROUNDER).convertShape(F2I, I, 0);
                 ((ByteVector) q.convertShape(I2B, B, 0)).intoMemorySegment(RAM, to + i + l, LE);
             }
             RAM.set(FLOAT, scales + i / GROUP * 4L, small ? 0 : largest * (1 / 127f));
