@@ -16,20 +16,41 @@ final class Books {
 
     private final Arena arena;
     private final InstructionSet set;
+    private final boolean permutes;
     private final Map<DataType, MemorySegment> books = new ConcurrentHashMap<>();
 
-    /** Books that live as long as {@code arena}. */
-    Books(Arena arena, InstructionSet set) {
+    /**
+     * Books that live as long as {@code arena}.
+     *
+     * @param vbmi whether the processor has AVX-512 VBMI
+     */
+    Books(Arena arena, InstructionSet set, boolean vbmi) {
         this.arena = arena;
         this.set = set;
+        this.permutes = vbmi && set.vectorBytes() == 64;
     }
 
     /**
      * Address of the first entry of the book of {@code type}, which have four bytes each: four codes, or of eight columns
-     * the numbers of their codes among the {@link #codes}, columns 0 to 3 in the low and 4 to 7 in the high nibbles.
+     * the numbers of their codes among the {@link #codes}, columns 0 to 3 in the low and 4 to 7 in the high nibbles. A book
+     * {@link #inPlanes} has the first bytes of all entries, then the second, third and fourth ones.
      */
     long address(DataType type) {
         return books.computeIfAbsent(type, this::copy).address();
+    }
+
+    /** Whether the book of {@code type} is small enough to be read by permutations, and these exist. */
+    boolean inPlanes(DataType type) {
+        return permutes
+                && switch (type) {
+                    case IQ2_XXS, IQ3_XXS, IQ3_S -> true;
+                    default -> false;
+                };
+    }
+
+    /** Entries in the book of {@code type}. */
+    static int entries(DataType type) {
+        return CodeBooks.of(type).length / (isFourWide(type) ? 4 : 8);
     }
 
     /** The codes that occur in the book of {@code type}, 16 at most, in their place in a byte. */
@@ -57,7 +78,10 @@ final class Books {
             }
         }
         MemorySegment memory = arena.allocate(copy.length, CACHE_LINE);
-        MemorySegment.copy(copy, 0, memory, ValueLayout.JAVA_BYTE, 0, copy.length);
+        for (int i = 0; i < copy.length; i++) {
+            int place = inPlanes(type) ? i % 4 * (copy.length / 4) + i / 4 : i;
+            memory.set(ValueLayout.JAVA_BYTE, place, copy[i]);
+        }
         return memory;
     }
 

@@ -6,19 +6,26 @@ import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
 import static dev.jwen.kernel.x86.Instruction.VMULPS;
 import static dev.jwen.kernel.x86.Instruction.VPADDD;
 import static dev.jwen.kernel.x86.Instruction.VPAND;
+import static dev.jwen.kernel.x86.Instruction.VPERMT2B;
 import static dev.jwen.kernel.x86.Instruction.VPMULLD;
 import static dev.jwen.kernel.x86.Instruction.VPOR;
 import static dev.jwen.kernel.x86.Instruction.VPSHUFB;
 import static dev.jwen.kernel.x86.Instruction.VPSLLD;
 import static dev.jwen.kernel.x86.Instruction.VPSRLD;
 import static dev.jwen.kernel.x86.Instruction.VPSUBD;
+import static dev.jwen.kernel.x86.Instruction.VPTERNLOGD;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKHBW;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKHWD;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKLBW;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKLWD;
 import static dev.jwen.kernel.x86.Instruction.VPXOR;
 
 import dev.jwen.tensor.DataType;
 
 /**
  * The part of {@link Unpacker} for the formats with code books. A dword of an entry is four columns of a row, just what a
- * lane of a panel holds: so a lane's index is gathered from the book, and only the signs remain to be put on.
+ * lane of a panel holds: so a lane's index is gathered from the book, and only the signs remain to be put on. Small books
+ * are faster read by permutations of bytes where the processor has them (AVX-512 VBMI).
  *
  * <p>Blocks have 256 columns, eight panels. Registers 0 to 5 hold what was read, 6 the indices, 7 to 9 are free at any time,
  * 10 holds entries of eight columns, 11 the factor d of each row.
@@ -26,26 +33,38 @@ import dev.jwen.tensor.DataType;
 final class CodedUnpacker {
     private static final int D = 11;
 
+    /** The first of four registers of entries, which are those that {@link Rows} uses while it reads. */
+    private static final int FIRST = 12;
+
+    private static final int NONE = -1;
+
+    /** Bit by bit, the third operand chooses the first (0) or the second (1). */
+    private static final int THIRD_CHOOSES = 0xd8;
+
     private final Assembler asm;
     private final Packing packing;
     private final Tile tile;
     private final Rows rows;
     private final int shift;
+    private final DataType type;
+    private final Books books;
     private final byte[] codes;
 
     /** @param shift lowest bit of a code in its byte */
-    CodedUnpacker(Assembler asm, Packing packing, Tile tile, Rows rows, int shift, byte[] codes) {
+    CodedUnpacker(Assembler asm, Packing packing, Tile tile, Rows rows, int shift, Books books, DataType type) {
         this.asm = asm;
         this.packing = packing;
         this.tile = tile;
         this.rows = rows;
         this.shift = shift;
-        this.codes = codes;
+        this.type = type;
+        this.books = books;
+        this.codes = books.codes(type);
     }
 
-    /** Emits the code for one block, with the book at {@code book}. */
-    void unpack(DataType type, long book) {
-        tile.turnToTable(book);
+    /** Emits the code for one block. */
+    void unpack() {
+        tile.turnToTable(books.address(type));
         switch (type) {
             case IQ2_XXS -> iq2xxs();
             case IQ2_XS -> iq2xs();
@@ -69,11 +88,10 @@ final class CodedUnpacker {
                 int signs = 2 * i + 1;
                 scale(panel, 0, signs, 28, 4);
                 evenSigns(4, signs, 7);
+                entries(indices, 0, NONE);
                 for (int l = 0; l < 4; l++) {
-                    field(6, indices, 8 * l, 8);
-                    entry();
-                    signedHalf(panel, 2 * l, signs, 7 * l);
-                    signedHalf(panel, 2 * l + 1, 4, 7 * l + 4);
+                    signedHalf(panel, 2 * l, FIRST + l, signs, 7 * l);
+                    signedHalf(panel, 2 * l + 1, FIRST + l, 4, 7 * l + 4);
                 }
             }
         }
@@ -96,8 +114,8 @@ final class CodedUnpacker {
                     int vector = 4 * (i % 2) + 2 * l;
                     field(6, i, 16 * l, 9);
                     entry();
-                    signedHalf(panel, vector, 5, 16 * l);
-                    signedHalf(panel, vector + 1, 4, 16 * l + 4);
+                    signedHalf(panel, vector, 10, 5, 16 * l);
+                    signedHalf(panel, vector + 1, 10, 4, 16 * l + 4);
                 }
             }
         }
@@ -119,8 +137,8 @@ final class CodedUnpacker {
                     field(6, i, 8 * l, 8);
                     highBits(5, 8 * i + 2 * l, 2);
                     entry();
-                    signedHalf(4 * half + i, 2 * l, 4, 8 * l);
-                    signedHalf(4 * half + i, 2 * l + 1, 4, 8 * l + 4);
+                    signedHalf(4 * half + i, 2 * l, 10, 4, 8 * l);
+                    signedHalf(4 * half + i, 2 * l + 1, 10, 4, 8 * l + 4);
                 }
             }
         }
@@ -137,8 +155,10 @@ final class CodedUnpacker {
                 scale(panel, 0, 5, 28, 4);
                 evenSigns(4, 5, 7);
                 for (int j = 0; j < 8; j++) {
-                    field(6, 2 * i + j / 4, 8 * (j % 4), 8);
-                    signedEntry(panel, j, 5 - j % 2, 7 * (j / 2) + 4 * (j % 2));
+                    if (j % 4 == 0) {
+                        entries(2 * i + j / 4, 0, NONE);
+                    }
+                    signed(panel, j, FIRST + j % 4, 5 - j % 2, 7 * (j / 2) + 4 * (j % 2));
                 }
             }
         }
@@ -158,9 +178,10 @@ final class CodedUnpacker {
                 int panel = 2 * pair + i;
                 rows.dword(74 + 16 * (panel / 4), panel % 4, 4);
                 for (int j = 0; j < 8; j++) {
-                    field(6, 2 * i + j / 4, 8 * (j % 4), 8);
-                    highBits(5, 8 * (panel % 4) + j, 1);
-                    signedEntry(panel, j, 4, 4 * j);
+                    if (j % 4 == 0) {
+                        entries(2 * i + j / 4, 5, 8 * (panel % 4) + j);
+                    }
+                    signed(panel, j, FIRST + j % 4, 4, 4 * j);
                 }
             }
         }
@@ -286,36 +307,100 @@ final class CodedUnpacker {
         asm.op(VPOR, dst, dst, 6);
     }
 
+    /**
+     * Registers 12 to 15 = the entries whose indices are the four bytes of every lane of {@code indices}.
+     *
+     * @param bit where the ninth bits of the four indices begin in {@code high}, or {@link #NONE}
+     */
+    private void entries(int indices, int high, int bit) {
+        if (books.inPlanes(type)) {
+            permutedEntries(indices, high, bit);
+            return;
+        }
+        for (int i = 0; i < 4; i++) {
+            field(6, indices, 8 * i, 8);
+            if (bit != NONE) {
+                highBits(high, bit + i, 1);
+            }
+            asm.gather(FIRST + i, tile.entry(6), 9);
+        }
+    }
+
+    /**
+     * A byte of all entries is read at once, by permutations of the 128 bytes of two vectors; then the four bytes of each
+     * entry are put together. Pairs of bytes from two vectors, and pairs of those, become the dwords of four rows if the
+     * indices of these rows stand side by side.
+     */
+    private void permutedEntries(int indices, int high, int bit) {
+        byte[] rowsOfEntries = {0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15};
+        asm.op(VMOVUPS, 10, asm.constant(rowsOfEntries));
+        asm.op(VPSHUFB, 6, indices, 10);
+        asm.shift(VPSRLD, 7, 6, 7);
+        asm.op(VPAND, 7, 7, asm.constant((byte) 1));
+        allBits(7);
+        if (bit != NONE) {
+            rows.spread(8, high, bit, 0);
+            asm.op(VPSHUFB, 8, 8, 10);
+            allBits(8);
+        }
+        int vectors = Books.entries(type) / asm.vectorBytes();
+        for (int plane = 0; plane < 4; plane++) {
+            int dst = FIRST + plane;
+            permuted(dst, plane * vectors, 9);
+            if (bit != NONE) {
+                permuted(9, plane * vectors + 4, 10);
+                asm.op(VPTERNLOGD, dst, 9, 8, THIRD_CHOOSES);
+            }
+        }
+        asm.op(VPUNPCKLBW, 9, FIRST, FIRST + 1);
+        asm.op(VPUNPCKHBW, 10, FIRST, FIRST + 1);
+        asm.op(VPUNPCKLBW, FIRST, FIRST + 2, FIRST + 3);
+        asm.op(VPUNPCKHBW, FIRST + 1, FIRST + 2, FIRST + 3);
+        asm.op(VPUNPCKLWD, FIRST + 2, 10, FIRST + 1);
+        asm.op(VPUNPCKHWD, FIRST + 3, 10, FIRST + 1);
+        asm.op(VPUNPCKHWD, FIRST + 1, 9, FIRST);
+        asm.op(VPUNPCKLWD, FIRST, 9, FIRST);
+    }
+
+    /** {@code dst} = bytes of the four vectors of the table from {@code vector} on; register 7 chooses the last two. */
+    private void permuted(int dst, int vector, int temporary) {
+        asm.op(VMOVUPS, dst, tile.table(vector));
+        asm.op(VPERMT2B, dst, 6, tile.table(vector + 1));
+        asm.op(VMOVUPS, temporary, tile.table(vector + 2));
+        asm.op(VPERMT2B, temporary, 6, tile.table(vector + 3));
+        asm.op(VPTERNLOGD, dst, temporary, 7, THIRD_CHOOSES);
+    }
+
+    /** Sets all bits of the bytes whose lowest bit is set; the others are zero. */
+    private void allBits(int register) {
+        asm.shift(VPSLLD, 9, register, 8);
+        asm.op(VPSUBD, register, 9, register);
+    }
+
     /** Register 10 = the entries whose indices are in register 6. */
     private void entry() {
         asm.gather(10, tile.entry(6), 9);
     }
 
-    /** Register 8 = the codes of columns 0 to 3 or 4 to 7 of the entries in register 10. */
-    private void half(boolean upper) {
+    /** Register 8 = the codes of columns 0 to 3 or 4 to 7 of entries. */
+    private void half(int entries, boolean upper) {
         asm.op(VMOVUPS, 9, asm.constant(codes));
-        rows.field(8, 10, upper ? 4 : 0, 4, 0);
+        rows.field(8, entries, upper ? 4 : 0, 4, 0);
         asm.op(VPSHUFB, 8, 9, 8);
     }
 
-    /** The four columns of the vector, of entries in register 10, with the four signs from {@code bit} on. */
-    private void signedHalf(int panel, int vector, int signs, int bit) {
-        half(vector % 2 == 1);
-        signed(panel, vector, signs, bit);
+    /** The four columns of the vector, of entries of eight, with the four signs from {@code bit} on. */
+    private void signedHalf(int panel, int vector, int entries, int signs, int bit) {
+        half(entries, vector % 2 == 1);
+        signed(panel, vector, 8, signs, bit);
     }
 
-    /** The four columns of the entries whose indices are in register 6, with the four signs from {@code bit} on. */
-    private void signedEntry(int panel, int vector, int signs, int bit) {
-        asm.gather(8, tile.entry(6), 9);
-        signed(panel, vector, signs, bit);
-    }
-
-    /** A code c in register 8 with a minus is -c around half the range of codes. */
-    private void signed(int panel, int vector, int signs, int bit) {
+    /** Codes with the four signs from {@code bit} on: with a minus, a code c is -c around half the range of codes. */
+    private void signed(int panel, int vector, int codesOfRows, int signs, int bit) {
         rows.spread(9, signs, bit, shift);
         asm.shift(VPSLLD, 7, 9, 7);
         asm.op(VPSUBD, 7, 7, 9);
-        asm.op(VPXOR, 8, 8, 7);
+        asm.op(VPXOR, 8, codesOfRows, 7);
         asm.op(VPADDD, 8, 8, 9);
         put(panel, vector);
     }
@@ -331,7 +416,7 @@ final class CodedUnpacker {
     private void moved(int panel, int vector) {
         entry();
         for (int part = 0; part < 2; part++) {
-            half(part == 1);
+            half(10, part == 1);
             asm.op(VPADDD, 8, 8, 5);
             put(panel, vector + part);
         }

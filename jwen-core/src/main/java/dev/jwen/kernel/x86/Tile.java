@@ -100,6 +100,11 @@ final class Tile {
         asm.movLong(INNER, address);
     }
 
+    /** Vector {@code index} of the table. */
+    Memory table(int index) {
+        return Memory.at(INNER, index * asm.vectorBytes());
+    }
+
     /** For every lane an entry of four bytes of the table; the indices are in the vector register {@code indices}. */
     Memory entry(int indices) {
         return Memory.at(INNER, indices, 4, 0);

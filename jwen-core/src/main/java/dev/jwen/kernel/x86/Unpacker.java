@@ -100,7 +100,7 @@ final class Unpacker {
             case TQ1_0 -> tq1();
             case TQ2_0 -> tq2();
             default ->
-                new CodedUnpacker(asm, packing, tile, rows, shift, books.codes(type)).unpack(type, books.address(type));
+                new CodedUnpacker(asm, packing, tile, rows, shift, books, type).unpack();
         }
     }
 

@@ -83,6 +83,11 @@ public final class X86Products implements AutoCloseable {
 
     /** Products in {@code set}, or in the fastest one if it is null. */
     X86Products(@Nullable InstructionSet set) {
+        this(set, true);
+    }
+
+    /** @param mayPermute whether code books may be read by permutations of bytes where this processor has them */
+    X86Products(@Nullable InstructionSet set, boolean mayPermute) {
         String obstacle = obstacle();
         if (obstacle != null) {
             throw new UnsupportedOperationException("the x86 kernels cannot run here: " + obstacle);
@@ -92,7 +97,7 @@ public final class X86Products implements AutoCloseable {
         if (!this.set.isSupportedBy(cpu)) {
             throw new UnsupportedOperationException("this processor has no " + this.set);
         }
-        this.books = new Books(arena, this.set);
+        this.books = new Books(arena, this.set, mayPermute && cpu.vbmi());
         this.cacheBytes = cpu.secondLevelCacheBytes() == 0 ? UNKNOWN_CACHE : cpu.secondLevelCacheBytes();
         for (DataType type : DataType.values()) {
             Packing packing = Unpacker.packing(type, this.set);

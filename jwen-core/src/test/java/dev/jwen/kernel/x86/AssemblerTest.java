@@ -51,6 +51,7 @@ class AssemblerTest {
             Instruction.VEXTRACTF128);
 
     private static final Set<Instruction> WITH_IMMEDIATE = Set.of(
+            Instruction.VPTERNLOGD,
             Instruction.VINSERTI128,
             Instruction.VINSERTI64X4,
             Instruction.VPSHUFD,
@@ -69,6 +70,7 @@ class AssemblerTest {
             Instruction.VPAND,
             Instruction.VPOR,
             Instruction.VPXOR,
+            Instruction.VPTERNLOGD,
             Instruction.VPMULLD,
             Instruction.VPDPBUSD,
             Instruction.VDPBF16PS,

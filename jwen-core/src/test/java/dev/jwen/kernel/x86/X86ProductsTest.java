@@ -89,6 +89,20 @@ class X86ProductsTest {
         }
     }
 
+    @Test
+    void codeBooksAreGatheredWhereTheyCannotBePermuted() {
+        assumeTrue(X86Products.obstacle() == null, "machine code runs here");
+        assumeTrue(CpuFeatures.detect().vbmi(), "this processor permutes bytes");
+        try (X86Products products = new X86Products(InstructionSet.AVX512, false)) {
+            for (DataType type : new DataType[] {DataType.IQ2_XXS, DataType.IQ3_XXS, DataType.IQ3_S}) {
+                for (Content content : Content.values()) {
+                    compare(products, type, 33, 3, 1, content);
+                    compare(products, type, 17, 2, 21, content);
+                }
+            }
+        }
+    }
+
     @ParameterizedTest
     @EnumSource(InstructionSet.class)
     void everyNumberOfRowsAndBlocksGivesThePlainProduct(InstructionSet set) {
