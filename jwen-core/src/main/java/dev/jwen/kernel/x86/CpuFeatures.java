@@ -17,7 +17,13 @@ import java.lang.foreign.ValueLayout;
  * @param secondLevelCacheBytes size of one core's second-level cache, 0 if unknown
  */
 record CpuFeatures(
-        boolean avx2, boolean avxVnni, boolean avx512, boolean vbmi, boolean bf16, boolean fastBf16, int secondLevelCacheBytes) {
+        boolean avx2,
+        boolean avxVnni,
+        boolean avx512,
+        boolean vbmi,
+        boolean bf16,
+        boolean fastBf16,
+        int secondLevelCacheBytes) {
     /** The first four letters of "AuthenticAMD". */
     private static final long AMD = 0x68747541;
 
@@ -52,7 +58,8 @@ record CpuFeatures(
             boolean vbmi = avx512 && has(c, 1);
             boolean bf16 = avx512 && has(second, 5);
             // Zen 4 starts one such product in each cycle, Emerald Rapids one in two, but two multiply-adds in each.
-            return new CpuFeatures(avx2, avx2 && has(second, 4), avx512, vbmi, bf16, bf16 && amd, (int) cacheKib * 1024);
+            return new CpuFeatures(
+                    avx2, avx2 && has(second, 4), avx512, vbmi, bf16, bf16 && amd, (int) cacheKib * 1024);
         }
     }
 

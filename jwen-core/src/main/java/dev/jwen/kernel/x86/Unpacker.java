@@ -6,6 +6,7 @@ import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
 import static dev.jwen.kernel.x86.Instruction.VMULPS;
 import static dev.jwen.kernel.x86.Instruction.VPADDD;
 import static dev.jwen.kernel.x86.Instruction.VPAND;
+import static dev.jwen.kernel.x86.Instruction.VPERMT2B;
 import static dev.jwen.kernel.x86.Instruction.VPMULLD;
 import static dev.jwen.kernel.x86.Instruction.VPOR;
 import static dev.jwen.kernel.x86.Instruction.VPSHUFB;
@@ -13,8 +14,11 @@ import static dev.jwen.kernel.x86.Instruction.VPSLLD;
 import static dev.jwen.kernel.x86.Instruction.VPSRAD;
 import static dev.jwen.kernel.x86.Instruction.VPSRLD;
 import static dev.jwen.kernel.x86.Instruction.VPSUBD;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKHBW;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKLBW;
 import static dev.jwen.kernel.x86.Instruction.VPXOR;
 
+import dev.jwen.kernel.x86.Assembler.Memory;
 import dev.jwen.tensor.DataType;
 import org.jspecify.annotations.Nullable;
 
@@ -49,7 +53,8 @@ final class Unpacker {
     static @Nullable Packing packing(DataType type, InstructionSet set) {
         return switch (type) {
             case F32, F16 -> Packing.FLOATS;
-            case BF16, F8_E4M3 -> set == InstructionSet.AVX512_BF16 ? Packing.BF16_PAIRS : Packing.FLOATS;
+            case F8_E4M3 -> set == InstructionSet.AVX512_BF16 ? Packing.SCALED_BF16_PAIRS : Packing.FLOATS;
+            case BF16 -> set == InstructionSet.AVX512_BF16 ? Packing.BF16_PAIRS : Packing.FLOATS;
             case Q8_0, IQ4_NL, IQ4_XS -> Packing.integers(8, 1, false);
             case Q4_0 -> Packing.integers(4, 1, false);
             case Q5_0, MXFP4, IQ1_S -> Packing.integers(5, 1, false);
@@ -99,8 +104,7 @@ final class Unpacker {
             case IQ4_XS -> iq4xs();
             case TQ1_0 -> tq1();
             case TQ2_0 -> tq2();
-            default ->
-                new CodedUnpacker(asm, packing, tile, rows, shift, books, type).unpack();
+            default -> new CodedUnpacker(asm, packing, tile, rows, shift, books, type).unpack();
         }
     }
 
@@ -143,16 +147,61 @@ final class Unpacker {
         }
     }
 
-    /**
-     * E4M3 as float32, times the factor of the row; where pairs of BF16 are multiplied, rounded to the nearest one.
-     *
-     * <p>Sign and magnitude, moved apart, are a float32 that is 2^120 too small, also below the normal numbers. All ones
-     * are a NaN: it makes the factor of its row one.
-     */
     private void f8() {
         tile.nextFactors(11);
         rows.dwords(0, 0);
         rows.dwords(16, 4);
+        if (packing.activations() == Activations.BF16) {
+            put(0, packing.scale(0), 11);
+            for (int i = 0; i < 8; i++) {
+                f8ToBf16(i);
+            }
+        } else {
+            f8ToFloats();
+        }
+    }
+
+    /**
+     * Four columns of E4M3 as BF16, which holds all of them: the two bytes of each are looked up by its magnitude. The rows
+     * of the first two columns stand side by side in the lower half of 16 bytes, so that pairs of bytes become pairs of
+     * columns.
+     */
+    private void f8ToBf16(int source) {
+        asm.op(VPSHUFB, 8, source, pairsOfColumns());
+        for (int high = 0; high < 2; high++) {
+            asm.op(VMOVUPS, 9 + high, bf16Bytes(0, high));
+            asm.op(VPERMT2B, 9 + high, 8, bf16Bytes(64, high));
+        }
+        asm.op(VPAND, 8, 8, asm.constant((byte) 0x80));
+        asm.op(VPOR, 10, 10, 8);
+        asm.op(VPUNPCKLBW, 8, 9, 10);
+        put(0, 2 * source, 8);
+        asm.op(VPUNPCKHBW, 8, 9, 10);
+        put(0, 2 * source + 1, 8);
+    }
+
+    private Memory pairsOfColumns() {
+        return asm.constant(new byte[] {0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15});
+    }
+
+    /** The lower or higher bytes of the BF16 numbers with the magnitudes from {@code first} on. */
+    private Memory bf16Bytes(int first, int high) {
+        byte[] bytes = new byte[64];
+        for (int i = 0; i < 64; i++) {
+            // A half float with three bits of mantissa is 2^-8 times as large.
+            float value = first + i == 127 ? Float.NaN : Float.float16ToFloat((short) ((first + i) << 7)) * 256;
+            bytes[i] = (byte) (Float.floatToIntBits(value) >> (16 + 8 * high));
+        }
+        return asm.constant(bytes);
+    }
+
+    /**
+     * E4M3 as float32, times the factor of the row.
+     *
+     * <p>Sign and magnitude, moved apart, are a float32 that is 2^120 too small, also below the normal numbers. All ones
+     * are a NaN: it makes the factor of its row one.
+     */
+    private void f8ToFloats() {
         asm.op(VPXOR, 8, 8, 8);
         for (int i = 0; i < 8; i++) {
             asm.op(VPAND, 9, i, asm.constant((byte) 0x7f));
@@ -166,33 +215,16 @@ final class Unpacker {
         }
         asm.shift(VPSRAD, 8, 8, 31);
         asm.op(VPOR, 11, 11, 8);
-        asm.op(VPAND, 8, 8, asm.dwords(0x803fffff));
-        asm.op(VPXOR, 11, 11, 8);
         for (int i = 0; i < 8; i++) {
             for (int j = 0; j < 4; j++) {
-                int value = 8 + j % 2;
-                asm.shift(VPSLLD, value, i, 24 - 8 * j);
-                asm.shift(VPSRAD, value, value, 4);
-                asm.op(VPAND, value, value, asm.dwords(0x87f00000));
-                asm.op(VMULPS, value, value, asm.floats(0x1p120f));
-                asm.op(VMULPS, value, value, 11);
-                if (packing.activations() != Activations.BF16) {
-                    put(0, 4 * i + j, value);
-                } else if (j % 2 == 1) {
-                    bf16Pair();
-                    put(0, 2 * i + j / 2, 8);
-                }
+                asm.shift(VPSLLD, 8, i, 24 - 8 * j);
+                asm.shift(VPSRAD, 8, 8, 4);
+                asm.op(VPAND, 8, 8, asm.dwords(0x87f00000));
+                asm.op(VMULPS, 8, 8, asm.floats(0x1p120f));
+                asm.op(VMULPS, 8, 8, 11);
+                put(0, 4 * i + j, 8);
             }
         }
-    }
-
-    /** Rounds registers 8 and 9 to BF16, halves away from zero, and puts them together in register 8. */
-    private void bf16Pair() {
-        asm.op(VPADDD, 8, 8, asm.dwords(0x8000));
-        asm.op(VPADDD, 9, 9, asm.dwords(0x8000));
-        asm.shift(VPSRLD, 8, 8, 16);
-        asm.op(VPAND, 9, 9, asm.dwords(0xffff0000));
-        asm.op(VPOR, 8, 8, 9);
     }
 
     // ---- blocks of 32

@@ -111,7 +111,7 @@ final class PlainProducts {
                     float value = form == Activations.F32
                             ? records.get(Tensor.FLOAT, record + 4L * i)
                             : Float.intBitsToFloat(records.get(SHORT, record + 2L * i) << 16);
-                    double term = (double) value * number(w, row, column + i, form);
+                    double term = (double) value * number(w, row, column + i);
                     sum += term;
                     magnitude += Math.abs(term);
                 }
@@ -128,7 +128,7 @@ final class PlainProducts {
         };
     }
 
-    private static float number(Tensor w, int row, int column, Activations form) {
+    private static float number(Tensor w, int row, int column) {
         MemorySegment memory = w.segment();
         long index = row * w.columns() + column;
         return switch (w.type()) {
@@ -137,9 +137,7 @@ final class PlainProducts {
             case F8_E4M3 -> {
                 float[] value = new float[1];
                 w.decode(row, column, 1, value, 0);
-                // As a BF16 number it is rounded to the nearest, halves away from zero.
-                int bits = Float.floatToRawIntBits(value[0]);
-                yield form == Activations.BF16 ? Float.intBitsToFloat((bits + 0x8000) & 0xffff0000) : value[0];
+                yield value[0];
             }
             default -> Float.intBitsToFloat(memory.get(SHORT, 2 * index) << 16);
         };
