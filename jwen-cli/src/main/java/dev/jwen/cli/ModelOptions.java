@@ -9,6 +9,7 @@ import dev.jwen.model.Qwen35;
 import dev.jwen.model.State;
 import dev.jwen.tensor.DataType;
 import java.nio.file.Path;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -44,6 +45,16 @@ final class ModelOptions {
     boolean exact;
 
     @Option(
+            names = "--kv",
+            paramLabel = "TYPE",
+            description = {
+                "What keys and values are kept in: f32, bf16 or q8_0 (8 bits, about half of bf16: for long contexts). By",
+                "default bf16; f32 with --exact."
+            })
+    @Nullable
+    String kv;
+
+    @Option(
             names = {"-c", "--context"},
             paramLabel = "TOKENS",
             description = "Longest conversation; by default what the model was made for.")
@@ -54,7 +65,21 @@ final class ModelOptions {
         if (context < 0) {
             throw new CommandException("--context must be a positive number of tokens, found " + context);
         }
-        return Engine.open(path(), new Engine.Options(kernels, threads(), exact, context));
+        return Engine.open(path(), options());
+    }
+
+    private Engine.Options options() {
+        return new Engine.Options(kernels, threads(), exact, kvType(), context);
+    }
+
+    private @Nullable DataType kvType() {
+        return switch (kv == null ? "" : kv.toLowerCase(Locale.ROOT)) {
+            case "" -> null;
+            case "f32" -> DataType.F32;
+            case "bf16" -> DataType.BF16;
+            case "q8_0" -> DataType.Q8_0;
+            default -> throw new CommandException("--kv must be f32, bf16 or q8_0, found " + kv);
+        };
     }
 
     /** A network without tokenizer and template, for work on token ids. */
@@ -77,7 +102,8 @@ final class ModelOptions {
         Kernels opened = null;
         try {
             opened = Backends.open(kernels, threads == 0 ? WorkerPool.defaultThreads() : threads(), exact);
-            return new Network(checkpoint, opened, Qwen35.of(checkpoint, opened), exact ? DataType.F32 : DataType.BF16);
+            return new Network(
+                    checkpoint, opened, Qwen35.of(checkpoint, opened), options().cacheType());
         } catch (RuntimeException e) {
             if (opened != null) {
                 opened.close();

@@ -132,6 +132,18 @@ class CommandsTest {
     }
 
     @Test
+    void theTypeOfTheCacheCanBeChosen() {
+        JsonNode chosen = jwen("bench", "-m", QUANTISED, "-p", "8", "-n", "0", "-r", "1", "--json", "--kv", "q8_0")
+                .json();
+        assertThat(chosen.get(0).get("type_k").asString()).isEqualTo("q8_0");
+        JsonNode exact = jwen("bench", "-m", QUANTISED, "-p", "8", "-n", "0", "-r", "1", "--json", "--exact")
+                .json();
+        assertThat(exact.get(0).get("type_k").asString()).isEqualTo("f32");
+        Outcome answer = jwen("run", "-m", QUANTISED, "--kv", "Q8_0", "--raw", "-n", "4", "x");
+        assertThat(answer.exit).as(answer.err).isZero();
+    }
+
+    @Test
     void benchPrintsTheFieldsOfLlamaBench() {
         Outcome outcome =
                 jwen("bench", "-m", QUANTISED, "-p", "16", "-n", "4", "-d", "0,8", "-r", "2", "-t", "1", "--json");
@@ -161,6 +173,7 @@ class CommandsTest {
                 mistake(1, "nowhere", "inspect", "nowhere"),
                 mistake(1, "temperature is -1", "run", "-m", DENSE, "--raw", "--temp", "-1", "x"),
                 mistake(1, "--threads must be between", "run", "-m", DENSE, "-t", "-3", "--raw", "x"),
+                mistake(1, "--kv must be f32, bf16 or q8_0, found q4", "run", "-m", DENSE, "--kv", "q4", "--raw", "x"),
                 mistake(1, "no kernels named \"cuda9\"", "run", "-m", DENSE, "--kernels", "cuda9", "--raw", "x"),
                 mistake(1, "no chat template", "run", "-m", QUANTISED, "x"),
                 mistake(1, "no such file", "run", "-m", DENSE, "-f", "missing.txt", "x"),

@@ -8,6 +8,7 @@ import dev.jwen.generate.Preset;
 import dev.jwen.generate.SamplingOptions;
 import dev.jwen.kernel.Backends;
 import dev.jwen.kernel.Kernels;
+import dev.jwen.kernel.KvCache;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.model.Config;
 import dev.jwen.model.ParameterCount;
@@ -41,12 +42,28 @@ public final class Engine implements AutoCloseable {
      *
      * @param backend name of the kernels, or null for the fastest
      * @param threads that compute, or 0 for one on each processor
-     * @param exact true keeps keys and values in float32 and, where no back end is named, chooses one that computes in
-     *     float32; false keeps them in bfloat16 and chooses the fastest
+     * @param exact true chooses a back end that computes in float32 where none is named; false the fastest
+     * @param kvType type in which keys and values are remembered: F32, BF16 or Q8_0; null for F32 if exact, else BF16
      * @param contextTokens longest sequence, or 0 for what the model was made for
      */
-    public record Options(@Nullable String backend, int threads, boolean exact, int contextTokens) {
-        public static final Options DEFAULT = new Options(null, 0, false, 0);
+    public record Options(
+            @Nullable String backend,
+            int threads,
+            boolean exact,
+            @Nullable DataType kvType,
+            int contextTokens) {
+        public static final Options DEFAULT = new Options(null, 0, false, null, 0);
+
+        public Options {
+            if (kvType != null) {
+                KvCache.requireType(kvType);
+            }
+        }
+
+        /** The type of the KV cache that these options mean. */
+        public DataType cacheType() {
+            return kvType != null ? kvType : exact ? DataType.F32 : DataType.BF16;
+        }
     }
 
     private final Checkpoint checkpoint;
@@ -133,7 +150,7 @@ public final class Engine implements AutoCloseable {
 
     /** The type in which keys and values are remembered. */
     public DataType kvType() {
-        return options.exact() ? DataType.F32 : DataType.BF16;
+        return options.cacheType();
     }
 
     /** Sampling as the checkpoint or, where it is silent, the model card recommends. */

@@ -197,7 +197,7 @@ public final class PlainKernels implements Kernels {
         double[] score = new double[positions];
         double max = Double.NEGATIVE_INFINITY;
         for (int p = 0; p < positions; p++) {
-            cache.keys(p / KvCache.BLOCK).decode(cacheRow(keyHead, p), 0, headDim, entry, 0);
+            cache.readKey(p, keyHead, entry);
             score[p] = dot(query, 0, entry, 0, headDim) / Math.sqrt(headDim);
             max = Math.max(max, score[p]);
         }
@@ -206,7 +206,7 @@ public final class PlainKernels implements Kernels {
         for (int p = 0; p < positions; p++) {
             double weight = Math.exp(score[p] - max);
             sum += weight;
-            cache.values(p / KvCache.BLOCK).decode(cacheRow(keyHead, p), 0, headDim, entry, 0);
+            cache.readValue(p, keyHead, entry);
             for (int c = 0; c < headDim; c++) {
                 weighted[c] += weight * entry[c];
             }
@@ -214,10 +214,6 @@ public final class PlainKernels implements Kernels {
         for (int c = 0; c < headDim; c++) {
             out.set(row, (long) head * headDim + c, (float) (weighted[c] / sum));
         }
-    }
-
-    private static long cacheRow(int keyHead, int position) {
-        return (long) keyHead * KvCache.BLOCK + position % KvCache.BLOCK;
     }
 
     @Override

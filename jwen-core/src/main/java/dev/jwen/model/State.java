@@ -71,7 +71,7 @@ public final class State implements AutoCloseable {
      * The state before the first token.
      *
      * @param pool where its memory comes from
-     * @param kvType F32 (exact) or BF16 (half the memory)
+     * @param kvType F32 (exact), BF16 (half the memory) or Q8_0 (a little more than a quarter), see {@link KvCache}
      */
     public static State empty(Config config, MemoryPool pool, DataType kvType) {
         DeltaHeads heads = config.deltaHeads();

@@ -14,7 +14,7 @@ import java.util.Map;
  * <p>They are facts of the formats and kept as digits in {@code codebooks.txt}; NOTICE names their origin. Loaded when
  * the first I-quant is decoded.
  */
-final class CodeBooks {
+public final class CodeBooks {
     private static final Map<String, byte[]> BOOKS = load();
 
     /** 256 groups of 8. */
@@ -36,6 +36,24 @@ final class CodeBooks {
     static final byte[] IQ1 = book("iq1", 2048 * 8);
 
     private CodeBooks() {}
+
+    /**
+     * A copy of the code book of an I-quant, one entry of 8 values (4 of the IQ3 types) after the other.
+     *
+     * @throws IllegalArgumentException if {@code type} has no code book
+     */
+    public static byte[] of(DataType type) {
+        byte[] book = switch (type) {
+            case IQ2_XXS -> IQ2_XXS;
+            case IQ2_XS -> IQ2_XS;
+            case IQ2_S -> IQ2_S;
+            case IQ3_XXS -> IQ3_XXS;
+            case IQ3_S -> IQ3_S;
+            case IQ1_S, IQ1_M -> IQ1;
+            default -> throw new IllegalArgumentException(type + " has no code book");
+        };
+        return book.clone();
+    }
 
     private static byte[] book(String name, int size) {
         byte[] book = BOOKS.get(name);

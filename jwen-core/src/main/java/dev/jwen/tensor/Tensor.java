@@ -231,6 +231,20 @@ public final class Tensor {
         }
     }
 
+    /** The factor beside the value of this row and column: 1 where the values stand alone. */
+    public float factor(long row, long column) {
+        if (scale == null) {
+            return 1;
+        }
+        long scaleColumns = Math.ceilDiv(columns(), scale.blockColumns());
+        long index = Objects.checkIndex(row, rows) / scale.blockRows() * scaleColumns
+                + Objects.checkIndex(column, columns()) / scale.blockColumns();
+        float[] factor = new float[1];
+        DataType stored = scale.values().type;
+        Blocks.decode(stored, scale.values().segment, stored.bytes(index), 1, factor, 0);
+        return factor[0];
+    }
+
     /** All values decoded to float32, row after row, factors applied. For small tensors and tests. */
     public float[] toFloats() {
         int width = Math.toIntExact(columns());

@@ -40,7 +40,7 @@ class ChatSessionTest {
             }
         }
         Files.copy(Path.of("src/test/resources/chat/qwen-format.jinja"), directory.resolve("chat_template.jinja"));
-        engine = Engine.open(directory, new Engine.Options(null, 2, true, 0));
+        engine = Engine.open(directory, new Engine.Options(null, 2, true, null, 0));
     }
 
     @AfterAll
@@ -116,7 +116,7 @@ class ChatSessionTest {
     @Test
     void aModelWithoutATemplateSaysSo() {
         try (Engine bare = Engine.open(
-                Golden.shipped("dense-256/dense-256-Q4_K_M.gguf"), new Engine.Options("plain", 1, true, 0))) {
+                Golden.shipped("dense-256/dense-256-Q4_K_M.gguf"), new Engine.Options("plain", 1, true, null, 0))) {
             assertThatThrownBy(() -> new ChatSession(bare))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("no chat template");

@@ -27,7 +27,7 @@ class SessionTest {
     @BeforeAll
     void open() {
         engine = Engine.open(
-                Golden.shipped("dense-text/checkpoint-bf16-sharded"), new Engine.Options(null, 2, true, 600));
+                Golden.shipped("dense-text/checkpoint-bf16-sharded"), new Engine.Options(null, 2, true, null, 600));
     }
 
     @AfterAll
@@ -45,8 +45,8 @@ class SessionTest {
         Map<String, Golden.Array> arrays =
                 Golden.arrays(Golden.shared("golden/" + model + "/cases/greedy-40.safetensors"));
         int[] reference = arrays.get("output_ids").ints();
-        try (Engine opened =
-                Engine.open(Golden.shared("golden/" + model + "/checkpoint"), new Engine.Options(null, 2, true, 0))) {
+        try (Engine opened = Engine.open(
+                Golden.shared("golden/" + model + "/checkpoint"), new Engine.Options(null, 2, true, null, 0))) {
             // The reference goes on after an end token, and samples rows that pad the vocabulary; a session does
             // neither.
             int known = 0;

@@ -7,11 +7,13 @@ import dev.jwen.Golden;
 import dev.jwen.kernel.x86.InstructionSet;
 import dev.jwen.kernel.x86.X86Products;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -51,6 +53,27 @@ class QuantisedGoldenTest {
     @MethodSource("shipped")
     void logitsOfTheShippedModelsAgree(GoldenTest.Case golden) {
         check(golden, Golden.shipped(golden.model()), Golden.shipped(golden.file() + ".safetensors"));
+    }
+
+    @Test
+    void greedyTokensOfBfloat16WeightsAreEqual() {
+        Path directory = Golden.shared("golden/dense-256");
+        Map<String, Golden.Array> arrays = Golden.arrays(directory.resolve("cases/greedy-40.safetensors"));
+        int[] expected = arrays.get("output_ids").ints();
+        int[] produced = new int[expected.length];
+        List<float[]> rows = new ArrayList<>();
+        try (TinyModel tiny = new TinyModel(directory.resolve("checkpoint"), "x86", 2)) {
+            State state = tiny.newState();
+            int[] next = arrays.get("input_ids").ints();
+            for (int i = 0; i < expected.length; i++) {
+                rows.add(tiny.read(state, next, next.length).getLast());
+                produced[i] = TinyModel.argMax(rows.getLast());
+                next = new int[] {produced[i]};
+            }
+        }
+        assertThat(produced).isEqualTo(expected);
+        assertThat(TinyModel.meanDifference(rows, arrays.get("logits").floats()))
+                .isLessThan((double) LogitTolerances.INT8_MEAN);
     }
 
     private static void check(GoldenTest.Case golden, Path model, Path file) {

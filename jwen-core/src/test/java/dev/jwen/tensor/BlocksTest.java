@@ -290,4 +290,16 @@ class BlocksTest {
                     .isEqualTo(Float.floatToRawIntBits(sample.values[i]));
         }
     }
+
+    @Test
+    void codeBooksAreCopiesAndOnlyOfTheTypesThatHaveOne() {
+        byte[] book = CodeBooks.of(DataType.IQ3_XXS);
+        assertThat(book).hasSize(256 * 4);
+        book[0]++;
+        assertThat(CodeBooks.of(DataType.IQ3_XXS)[0]).isEqualTo((byte) (book[0] - 1));
+        assertThat(CodeBooks.of(DataType.IQ1_M)).hasSize(2048 * 8).containsOnly(-1, 0, 1);
+        assertThatThrownBy(() -> CodeBooks.of(DataType.IQ4_XS))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessage("IQ4_XS has no code book");
+    }
 }

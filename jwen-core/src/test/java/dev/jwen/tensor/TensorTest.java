@@ -257,6 +257,23 @@ class TensorTest {
     }
 
     @Test
+    void theFactorOfAPlaceIsThatOfItsBlock() {
+        Tensor values = Tensor.of(DataType.BF16, bytes(12), 2, 3);
+        float[] factors = {0.5f, 3, -7, 0.25f, 11, 1};
+        Blocks.encode(DataType.BF16, factors, 0, 6, values.segment(), 0);
+        Tensor weight = random(DataType.F8_E4M3, 130, 300);
+        assertThat(weight.factor(129, 299)).isEqualTo(1);
+        Tensor scaled = weight.withScale(new Tensor.Scale(values, 128, 128));
+        for (int row : new int[] {0, 127, 128, 129}) {
+            for (int column : new int[] {0, 127, 128, 255, 256, 299}) {
+                assertThat(scaled.factor(row, column)).isEqualTo(factors[3 * (row / 128) + column / 128]);
+            }
+        }
+        assertThatThrownBy(() -> scaled.factor(130, 0)).isInstanceOf(IndexOutOfBoundsException.class);
+        assertThatThrownBy(() -> scaled.factor(0, 300)).isInstanceOf(IndexOutOfBoundsException.class);
+    }
+
+    @Test
     void aVectorOfFactorsServesRowsOrColumns() {
         Tensor weight = counting(3, 4);
         Tensor factors = Tensor.f32(new float[] {1, 10, 100}, 3);

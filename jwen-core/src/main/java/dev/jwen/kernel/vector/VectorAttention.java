@@ -122,7 +122,7 @@ public final class VectorAttention {
             KvCache cache = caches.get(s);
             pool.run(span.count(), 16, (worker, from, to) -> {
                 for (int t = from; t < to; t++) {
-                    cache.write(span.past() + t, k, v, span.row() + t);
+                    VectorCache.write(cache, span.past() + t, k, v, span.row() + t);
                 }
             });
         }
@@ -207,26 +207,9 @@ public final class VectorAttention {
         }
     }
 
-    /** Keys or values of a block as float32, rows {@code width} apart; in place if the cache already has that form. */
-    private static long load(Tensor block, Shape shape, int keyHead, int positions, Buffer buffer) {
-        int headDim = shape.headDim();
-        int width = shape.width();
-        long from = Lanes.address(block, (long) keyHead * BLOCK);
-        if (block.type() == DataType.F32 && width == headDim) {
-            return from;
-        }
-        long to = buffer.address(4L * BLOCK * width);
-        long rowBytes = block.rowBytes();
-        for (int p = 0; p < positions; p++) {
-            long row = to + 4L * p * width;
-            if (block.type() == DataType.F32) {
-                Unpack.f32(from + p * rowBytes, headDim, row);
-            } else {
-                Unpack.bf16(from + p * rowBytes, headDim, row);
-            }
-            Lanes.clear(row + 4L * headDim, width - headDim);
-        }
-        return to;
+    /** Keys or values of a block as float32, rows {@code width} apart. */
+    private static long load(KvCache.Entries entries, Shape shape, int keyHead, int positions, Buffer buffer) {
+        return VectorCache.load(entries, keyHead, positions, shape.headDim(), shape.width(), buffer);
     }
 
     // ---- Few rows: lanes along the head.
@@ -256,8 +239,8 @@ public final class VectorAttention {
         for (int position = tile.from(); position < tile.to(); position += BLOCK) {
             int count = Math.min(BLOCK, tile.to() - position);
             int rounded = Math.ceilDiv(count, Tiles.ROWS) * Tiles.ROWS;
-            Tensor keys = tile.cache().keys(position / BLOCK);
-            Tensor values = tile.cache().values(position / BLOCK);
+            KvCache.Entries keys = tile.cache().keys(position / BLOCK);
+            KvCache.Entries values = tile.cache().values(position / BLOCK);
             if (products != null) {
                 products.score(stored(keys, tile), queries, rounded, padded, scores, stored(values, tile));
             } else {
@@ -275,7 +258,8 @@ public final class VectorAttention {
                         width);
             }
             if (products != null) {
-                Tensor next = position + BLOCK < tile.to() ? tile.cache().keys(position / BLOCK + 1) : keys;
+                KvCache.Entries next =
+                        position + BLOCK < tile.to() ? tile.cache().keys(position / BLOCK + 1) : keys;
                 products.add(stored(values, tile), scores, count, padded, result, stored(next, tile));
             } else {
                 long loaded = load(values, shape, tile.keyHead(), count, worker.values);
@@ -301,8 +285,8 @@ public final class VectorAttention {
     }
 
     /** The part of a block that belongs to the key head of the tile. */
-    private static long stored(Tensor block, Tile tile) {
-        return Lanes.address(block, (long) tile.keyHead() * BLOCK);
+    private static long stored(KvCache.Entries block, Tile tile) {
+        return Lanes.address(block.values(), (long) tile.keyHead() * BLOCK);
     }
 
     /** {@code scores[row][position]} for 4 rows and 4 positions at a time. */

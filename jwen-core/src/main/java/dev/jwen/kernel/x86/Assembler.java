@@ -33,6 +33,8 @@ final class Assembler {
     static final int R15 = 15;
 
     private static final int NONE = -1;
+    private static final int BROADCAST = 0x10;
+    private static final int FIRST_MASK = 1;
     private static final int CONSTANT_ALIGNMENT = 64;
 
     /** A place in the code, bound once. */
@@ -162,6 +164,24 @@ final class Assembler {
         modRm(source, dst, 1, 0);
     }
 
+    /**
+     * {@code dst} = for every lane the dword that {@code source} gives when its index is that lane of a vector register.
+     *
+     * @param source the index is a vector register from 0 to 15, other than {@code dst} and {@code mask}
+     * @param mask register that is overwritten with 256 bits; with 512 bits it is mask register 1 instead
+     */
+    void gather(int dst, Memory source, int mask) {
+        if (vectorBytes == 64) {
+            put(0xc5, 0xf4, 0x46, 0xc9); // kxnorw k1, k1, k1: all lanes
+            evex(Instruction.VPGATHERDD, dst, 0, source.baseBit(), source.indexBit(), FIRST_MASK);
+            modRm(dst, source, 4, 0);
+        } else {
+            op(Instruction.VPCMPEQD, mask, mask, mask);
+            vex(Instruction.VPGATHERDD, dst, mask, source.baseBit(), source.indexBit(), 4);
+            modRm(dst, source, 1, 0);
+        }
+    }
+
     void vzeroupper() {
         put(0xc5, 0xf8, 0x77);
     }
@@ -183,7 +203,7 @@ final class Assembler {
 
     private void prefix(Instruction f, int reg, int a, int b, int x, boolean broadcast) {
         if (isEvex(f)) {
-            evex(f, reg, a, b, x, broadcast);
+            evex(f, reg, a, b, x, broadcast ? BROADCAST : 0);
         } else if (broadcast || (reg | a | x) > 15 || f.isEvexOnly()) {
             throw new IllegalArgumentException(
                     "%s has no form of %d bits with these operands".formatted(f, 8 * vectorBytes));
@@ -192,15 +212,19 @@ final class Assembler {
         }
     }
 
-    /** {@code b} and {@code x}: non-zero when the operand's base, or its index or register above 15, needs the bit. */
-    private void evex(Instruction f, int reg, int a, int b, int x, boolean broadcast) {
+    /**
+     * {@code b} and {@code x}: non-zero when the operand's base, or its index or register above 15, needs the bit.
+     *
+     * @param flags {@link #BROADCAST}, {@link #FIRST_MASK} or neither
+     */
+    private void evex(Instruction f, int reg, int a, int b, int x, int flags) {
         boolean w = switch (f.form) {
             case W1, EVEX_W1, EVEX_ONLY_W1 -> true;
             case W0, VEX_ONLY, EVEX_ONLY -> false;
         };
         put(0x62, clear(reg & 8, 0x80) | clear(x, 0x40) | clear(b, 0x20) | clear(reg & 16, 0x10) | f.map);
         put((w ? 0x80 : 0) | ((~a & 15) << 3) | 4 | f.prefix);
-        put(0x40 | (broadcast ? 0x10 : 0) | clear(a & 16, 0x08));
+        put(0x40 | flags | clear(a & 16, 0x08));
         put(f.opcode);
     }
 
@@ -246,6 +270,13 @@ final class Assembler {
     void movConstant(int dst, int constant) {
         general(0xc7, 0, dst);
         putInt(constant);
+    }
+
+    /** {@code dst = constant}, all 64 bits of it. */
+    void movLong(int dst, long constant) {
+        put(0x48 | (dst >> 3), 0xb8 | (dst & 7));
+        putInt((int) constant);
+        putInt((int) (constant >> 32));
     }
 
     void addConstant(int dst, int constant) {

@@ -11,12 +11,19 @@ import java.lang.foreign.ValueLayout;
  * @param avx2 AVX2, FMA and F16C with 256-bit registers
  * @param avxVnni 8-bit dot products in VEX form
  * @param avx512 AVX-512 F, BW, DQ, VL and VNNI with 512-bit registers
+ * @param vbmi AVX-512 VBMI: permutations of bytes
  * @param bf16 dot products of BF16 pairs
  * @param fastBf16 whether these are faster than float32 multiply-adds
  * @param secondLevelCacheBytes size of one core's second-level cache, 0 if unknown
  */
 record CpuFeatures(
-        boolean avx2, boolean avxVnni, boolean avx512, boolean bf16, boolean fastBf16, int secondLevelCacheBytes) {
+        boolean avx2,
+        boolean avxVnni,
+        boolean avx512,
+        boolean vbmi,
+        boolean bf16,
+        boolean fastBf16,
+        int secondLevelCacheBytes) {
     /** The first four letters of "AuthenticAMD". */
     private static final long AMD = 0x68747541;
 
@@ -35,7 +42,7 @@ record CpuFeatures(
             long basic = answer.getAtIndex(ValueLayout.JAVA_LONG, 2);
             long state = answer.getAtIndex(ValueLayout.JAVA_LONG, 4);
             if (highest < 7) {
-                return new CpuFeatures(false, false, false, false, false, 0);
+                return new CpuFeatures(false, false, false, false, false, false, 0);
             }
             ask(query, 7, 0, answer);
             long b = answer.getAtIndex(ValueLayout.JAVA_LONG, 1);
@@ -48,9 +55,11 @@ record CpuFeatures(
 
             boolean avx2 = has(basic, 12, 27, 28, 29) && (state & YMM_STATE) == YMM_STATE && has(b, 5);
             boolean avx512 = avx2 && (state & ZMM_STATE) == ZMM_STATE && has(b, 16, 17, 30, 31) && has(c, 11);
+            boolean vbmi = avx512 && has(c, 1);
             boolean bf16 = avx512 && has(second, 5);
             // Zen 4 starts one such product in each cycle, Emerald Rapids one in two, but two multiply-adds in each.
-            return new CpuFeatures(avx2, avx2 && has(second, 4), avx512, bf16, bf16 && amd, (int) cacheKib * 1024);
+            return new CpuFeatures(
+                    avx2, avx2 && has(second, 4), avx512, vbmi, bf16, bf16 && amd, (int) cacheKib * 1024);
         }
     }
 

@@ -8,7 +8,7 @@ public enum InstructionSet {
     AVX_VNNI,
     /** 512 bits and 8-bit dot products. */
     AVX512,
-    /** AVX-512 and dot products of BF16 pairs. */
+    /** AVX-512 with permutations of bytes (VBMI) and dot products of BF16 pairs. */
     AVX512_BF16;
 
     /** Bytes of one vector. */
@@ -31,7 +31,7 @@ public enum InstructionSet {
             case AVX2 -> cpu.avx2();
             case AVX_VNNI -> cpu.avxVnni();
             case AVX512 -> cpu.avx512();
-            case AVX512_BF16 -> cpu.bf16();
+            case AVX512_BF16 -> cpu.bf16() && cpu.vbmi();
         };
     }
 }

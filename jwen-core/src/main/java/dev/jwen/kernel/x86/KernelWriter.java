@@ -8,9 +8,11 @@ import dev.jwen.tensor.DataType;
  */
 final class KernelWriter {
     private final InstructionSet set;
+    private final Books books;
 
-    KernelWriter(InstructionSet set) {
+    KernelWriter(InstructionSet set, Books books) {
         this.set = set;
+        this.books = books;
     }
 
     /** Rows times a few tokens, straight from the stored rows: each block is unpacked to a panel that stays in cache. */
@@ -64,7 +66,7 @@ final class KernelWriter {
     }
 
     private void unpack(Assembler asm, Tile tile, Packing packing, DataType type) {
-        new Unpacker(asm, set, packing, tile).unpack(type);
+        new Unpacker(asm, set, packing, tile).unpack(type, books);
         tile.advanceRows();
     }
 

@@ -16,7 +16,7 @@ import java.util.Collections;
  * Makes finished machine code callable, and calls it.
  *
  * <p>Code is mapped writable, copied, and switched to read and execute before anything can call it: memory is never
- * writable and executable at once. All kernels have one signature, nine 64-bit integers and no result.
+ * writable and executable at once. All kernels have one signature, ten 64-bit integers and no result.
  */
 @SuppressWarnings("restricted") // calling machine code is what this class is for
 final class MachineCode {
@@ -33,7 +33,7 @@ final class MachineCode {
             system("mprotect", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT));
     private static final MethodHandle UNMAP = system("munmap", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG));
     private static final MethodHandle KERNEL = LINKER.downcallHandle(
-            FunctionDescriptor.ofVoid(Collections.nCopies(9, JAVA_LONG).toArray(ValueLayout[]::new)));
+            FunctionDescriptor.ofVoid(Collections.nCopies(10, JAVA_LONG).toArray(ValueLayout[]::new)));
 
     private MachineCode() {}
 
@@ -66,8 +66,14 @@ final class MachineCode {
 
     /** Calls {@code code} with nine integers; addresses must be absolute. */
     static void call(MemorySegment code, long a, long b, long c, long d, long e, long f, long g, long h, long i) {
+        call(code, a, b, c, d, e, f, g, h, i, 0);
+    }
+
+    /** Calls {@code code} with ten integers; addresses must be absolute. */
+    static void call(
+            MemorySegment code, long a, long b, long c, long d, long e, long f, long g, long h, long i, long j) {
         try {
-            KERNEL.invokeExact(code, a, b, c, d, e, f, g, h, i);
+            KERNEL.invokeExact(code, a, b, c, d, e, f, g, h, i, j);
         } catch (RuntimeException | Error failure) {
             throw failure;
         } catch (Throwable failure) {

@@ -5,7 +5,7 @@ package dev.jwen.kernel.x86;
  *
  * <p>A panel holds 32 columns of a group of rows, one row in each 32-bit lane: first {@code vectors} vectors of
  * weights, each with the next few columns of every row (4 bytes, 2 BF16 or 1 float), then the scales of the rows, then
- * their minima. With integers a weight is {@code scale · (code - offset) + minimum}, where the offset is half the range
+ * their minima. Plain numbers may have a scale for 32 columns as well. With integers a weight is {@code scale · (code - offset) + minimum}, where the offset is half the range
  * of a code if there are no minima and 0 if there are.
  *
  * <p>For processors with 8-bit dot products, codes without minima sit in the upper bits of their bytes: then the offset
@@ -14,7 +14,7 @@ package dev.jwen.kernel.x86;
  *
  * @param activations what the weights are multiplied with
  * @param vectors vectors of weights in 32 columns
- * @param parts scales for each row in 32 columns: 0 (plain numbers), 1 or 2
+ * @param parts scales for each row in 32 columns: 0 (most plain numbers), 1 or 2
  * @param hasMinima whether each scale has a minimum
  * @param codeBits bits of a code, 0 for plain numbers
  */
@@ -26,6 +26,7 @@ record Packing(Activations activations, int vectors, int parts, boolean hasMinim
 
     static final Packing FLOATS = new Packing(Activations.F32, 32, 0, false, 0);
     static final Packing BF16_PAIRS = new Packing(Activations.BF16, 16, 0, false, 0);
+    static final Packing SCALED_BF16_PAIRS = new Packing(Activations.BF16, 16, 1, false, 0);
 
     boolean isInteger() {
         return codeBits > 0;

@@ -36,6 +36,9 @@ final class Products {
     private static final int SUMS = 12;
     private static final int SUM_REGISTERS = 4;
 
+    /** Sums of {@link #addScaledPairs}, from register 0 on. */
+    private static final int SCALED_SUMS = 8;
+
     private final Assembler asm;
     private final InstructionSet set;
     private final Packing packing;
@@ -55,7 +58,7 @@ final class Products {
         this.wide = set.vectorBytes() == 64;
         this.firstAccumulator = wide ? 16 : 0;
         int most = packing.maxTokens(set);
-        this.ways = packing.isInteger() ? 1 : 4 * tokens <= most ? 4 : 2 * tokens <= most ? 2 : 1;
+        this.ways = packing.parts() > 0 ? 1 : 4 * tokens <= most ? 4 : 2 * tokens <= most ? 2 : 1;
     }
 
     private int accumulator(int way, int token) {
@@ -107,7 +110,9 @@ final class Products {
 
     /** Adds the products of the current panel and the current records. */
     void add() {
-        if (!packing.isInteger()) {
+        if (packing.equals(Packing.SCALED_BF16_PAIRS)) {
+            addScaledPairs();
+        } else if (!packing.isInteger()) {
             addNumbers();
         } else if (wide) {
             addCodesWide();
@@ -131,6 +136,32 @@ final class Products {
                     asm.op(VBROADCASTSS, 14 + t % 2, value);
                     asm.op(multiplyAdd, accumulator(k % ways, t), weights, 14 + t % 2);
                 }
+            }
+        }
+    }
+
+    /** With 512 bits only: the sums of 32 columns, of a few tokens at a time, times their scales. */
+    private void addScaledPairs() {
+        asm.op(VMOVUPS, 14, tile.panel(packing.scale(0)));
+        for (int first = 0; first < tokens; first += SCALED_SUMS) {
+            int count = Math.min(SCALED_SUMS, tokens - first);
+            int splits = Math.min(4, SCALED_SUMS / count);
+            for (int i = 0; i < splits * count; i++) {
+                asm.op(VPXOR, i, i, i);
+            }
+            for (int k = 0; k < packing.vectors(); k++) {
+                int weights = 12 + k % 2;
+                asm.op(VMOVUPS, weights, tile.panel(k));
+                for (int t = 0; t < count; t++) {
+                    Memory value = tile.token(first + t, 4 * k).broadcasting();
+                    asm.op(VDPBF16PS, k % splits * count + t, weights, value);
+                }
+            }
+            for (int i = splits * count - 1; i >= count; i--) {
+                asm.op(VADDPS, i - count, i - count, i);
+            }
+            for (int t = 0; t < count; t++) {
+                asm.op(VFMADD231PS, accumulator(0, first + t), t, 14);
             }
         }
     }

@@ -6,6 +6,7 @@ import static dev.jwen.kernel.x86.Instruction.VPACKUSDW;
 import static dev.jwen.kernel.x86.Instruction.VPAND;
 import static dev.jwen.kernel.x86.Instruction.VPERMQ;
 import static dev.jwen.kernel.x86.Instruction.VPMOVDW;
+import static dev.jwen.kernel.x86.Instruction.VPMULLD;
 import static dev.jwen.kernel.x86.Instruction.VPSLLW;
 import static dev.jwen.kernel.x86.Instruction.VPSRLD;
 import static dev.jwen.kernel.x86.Instruction.VPSRLW;
@@ -82,6 +83,18 @@ final class Rows {
             asm.op(VPERMQ, dst, 0, dst, 0b1000);
         }
         asm.op(VCVTPH2PS, dst, dst);
+    }
+
+    /** Spreads four bits from {@code bit} on over the bit {@code place} of four bytes: bit i times 2^(7i) is bit 8i. */
+    void spread(int dst, int source, int bit, int place) {
+        int moved = source;
+        if (bit > 0) {
+            asm.shift(VPSRLD, dst, source, bit);
+            moved = dst;
+        }
+        asm.op(VPAND, dst, moved, asm.dwords(15));
+        asm.op(VPMULLD, dst, dst, asm.dwords(0x204081 << place));
+        asm.op(VPAND, dst, dst, asm.constant((byte) (1 << place)));
     }
 
     /** Moves {@code bits} bits of every byte of {@code source} from bit {@code from} to bit {@code to}, clears the others. */

@@ -24,9 +24,10 @@ import dev.jwen.kernel.x86.Assembler.Memory;
  * The frame of a kernel: its arguments in registers, and how rows, tokens and the panel are addressed.
  *
  * <p>Every fourth row and every fourth token has its own pointer; the three that follow are reached with the stride as
- * index. The nine arguments, by the System V convention: rows, row stride, panel, number of blocks of a row, activations,
- * activation stride, output, output stride, what to prefetch. Strides are in bytes. A tile without rows has the sums it starts
- * from in the place of what to prefetch, and their stride in the place of the row stride.
+ * index. The ten arguments, by the System V convention: rows, row stride, panel, number of blocks of a row, activations,
+ * activation stride, output, output stride, what to prefetch, factors beside the weights. Strides are in bytes. A tile
+ * without rows has the sums it starts from in the place of what to prefetch, and their stride in the place of the row
+ * stride.
  */
 final class Tile {
     private static final int[] ROWS = {RDI, R8, R9, R10};
@@ -44,6 +45,8 @@ final class Tile {
 
     /** Below the stack pointer, in the red zone. */
     private static final Memory BLOCKS = Memory.at(RSP, -8);
+
+    private static final Memory FACTORS = Memory.at(RSP, -16);
 
     private final Assembler asm;
     private final int rows;
@@ -85,6 +88,28 @@ final class Tile {
         return Memory.at(PANEL, index * asm.vectorBytes());
     }
 
+    /** Reads the factors of the next 32 columns of every row. */
+    void nextFactors(int dst) {
+        asm.mov(INNER, FACTORS);
+        asm.op(Instruction.VMOVUPS, dst, Memory.at(INNER, 0));
+        asm.subConstant(FACTORS, -asm.vectorBytes());
+    }
+
+    /** Makes {@link #entry} read the table at {@code address}, until the next {@link #forPanels} or {@link #nextFactors}. */
+    void turnToTable(long address) {
+        asm.movLong(INNER, address);
+    }
+
+    /** Vector {@code index} of the table. */
+    Memory table(int index) {
+        return Memory.at(INNER, index * asm.vectorBytes());
+    }
+
+    /** For every lane an entry of four bytes of the table; the indices are in the vector register {@code indices}. */
+    Memory entry(int indices) {
+        return Memory.at(INNER, indices, 4, 0);
+    }
+
     private static Memory strided(int base, int stride, int stride3, int times, int offset) {
         return switch (times) {
             case 0 -> Memory.at(base, offset);
@@ -100,6 +125,8 @@ final class Tile {
             asm.push(register);
         }
         asm.store(BLOCKS, RCX);
+        asm.mov(INNER, argument(9));
+        asm.store(FACTORS, INNER);
         asm.mov(AHEAD, argument(8));
         turnToActivations();
         spread(ROWS, ROW_STRIDE, ROW_STRIDE_3, rows);

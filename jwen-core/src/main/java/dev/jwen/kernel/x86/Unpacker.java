@@ -4,7 +4,9 @@ import static dev.jwen.kernel.x86.Instruction.VCVTDQ2PS;
 import static dev.jwen.kernel.x86.Instruction.VMOVUPS;
 import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
 import static dev.jwen.kernel.x86.Instruction.VMULPS;
+import static dev.jwen.kernel.x86.Instruction.VPADDD;
 import static dev.jwen.kernel.x86.Instruction.VPAND;
+import static dev.jwen.kernel.x86.Instruction.VPERMT2B;
 import static dev.jwen.kernel.x86.Instruction.VPMULLD;
 import static dev.jwen.kernel.x86.Instruction.VPOR;
 import static dev.jwen.kernel.x86.Instruction.VPSHUFB;
@@ -12,21 +14,24 @@ import static dev.jwen.kernel.x86.Instruction.VPSLLD;
 import static dev.jwen.kernel.x86.Instruction.VPSRAD;
 import static dev.jwen.kernel.x86.Instruction.VPSRLD;
 import static dev.jwen.kernel.x86.Instruction.VPSUBD;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKHBW;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKLBW;
 import static dev.jwen.kernel.x86.Instruction.VPXOR;
 
+import dev.jwen.kernel.x86.Assembler.Memory;
 import dev.jwen.tensor.DataType;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Turns one block of a group of rows into panels, for every weight format: {@link Packing} says what a panel is.
+ * Turns one block of a group of rows into panels, for every weight format: {@link Packing} says what a panel is. The
+ * formats with code books are in {@link CodedUnpacker}.
  *
  * <p>Each row is one 32-bit lane, so a format reads here as it does for a single row: byte offsets, bit fields, a scale.
  * Uses vector registers 0 to 15.
  */
 final class Unpacker {
     private static final byte[] IQ4_VALUES = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-    /** Twice the E2M1 numbers. */
-    private static final byte[] MXFP4_VALUES = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+    private static final byte[] TWICE_E2M1 = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
     private final Assembler asm;
     private final InstructionSet set;
@@ -48,15 +53,20 @@ final class Unpacker {
     static @Nullable Packing packing(DataType type, InstructionSet set) {
         return switch (type) {
             case F32, F16 -> Packing.FLOATS;
+            case F8_E4M3 -> set == InstructionSet.AVX512_BF16 ? Packing.SCALED_BF16_PAIRS : Packing.FLOATS;
             case BF16 -> set == InstructionSet.AVX512_BF16 ? Packing.BF16_PAIRS : Packing.FLOATS;
             case Q8_0, IQ4_NL, IQ4_XS -> Packing.integers(8, 1, false);
             case Q4_0 -> Packing.integers(4, 1, false);
-            case Q5_0, MXFP4 -> Packing.integers(5, 1, false);
+            case Q5_0, MXFP4, IQ1_S -> Packing.integers(5, 1, false);
+            case NVFP4, IQ1_M -> Packing.integers(5, 2, false);
             case Q4_1, Q4_K -> Packing.integers(4, 1, true);
             case Q5_1, Q5_K -> Packing.integers(5, 1, true);
             case Q6_K -> Packing.integers(6, 2, false);
+            case TQ1_0, TQ2_0 -> Packing.integers(3, 1, false);
             case Q3_K -> Packing.integers(3, 2, false);
             case Q2_K -> Packing.integers(2, 2, true);
+            case IQ2_XXS, IQ3_XXS, IQ3_S -> Packing.integers(7, 1, false);
+            case IQ2_XS, IQ2_S -> Packing.integers(7, 2, false);
             default -> null;
         };
     }
@@ -66,12 +76,18 @@ final class Unpacker {
         return Math.max(type.blockValues(), Activations.VALUES);
     }
 
+    /** Whether the panels need the factors beside a weight: those of other formats can be applied to the product. */
+    static boolean hasFactors(DataType type) {
+        return type == DataType.F8_E4M3;
+    }
+
     /** Emits the code for one block. */
-    void unpack(DataType type) {
+    void unpack(DataType type, Books books) {
         switch (type) {
             case F32 -> f32();
             case F16 -> f16();
             case BF16 -> bf16();
+            case F8_E4M3 -> f8();
             case Q8_0 -> q8();
             case Q4_0 -> q4();
             case Q4_1 -> q4WithMinimum();
@@ -79,13 +95,16 @@ final class Unpacker {
             case Q5_1 -> q5WithMinimum();
             case IQ4_NL -> iq4();
             case MXFP4 -> mxfp4();
+            case NVFP4 -> nvfp4();
             case Q4_K -> q4k();
             case Q5_K -> q5k();
             case Q6_K -> q6k();
             case Q3_K -> q3k();
             case Q2_K -> q2k();
             case IQ4_XS -> iq4xs();
-            default -> throw new IllegalArgumentException("no kernel for " + type);
+            case TQ1_0 -> tq1();
+            case TQ2_0 -> tq2();
+            default -> new CodedUnpacker(asm, packing, tile, rows, shift, books, type).unpack();
         }
     }
 
@@ -124,6 +143,86 @@ final class Unpacker {
                     asm.op(VPAND, 8, i, asm.dwords(0xffff0000));
                     put(0, 2 * (k + i) + 1, 8);
                 }
+            }
+        }
+    }
+
+    private void f8() {
+        tile.nextFactors(11);
+        rows.dwords(0, 0);
+        rows.dwords(16, 4);
+        if (packing.activations() == Activations.BF16) {
+            put(0, packing.scale(0), 11);
+            for (int i = 0; i < 8; i++) {
+                f8ToBf16(i);
+            }
+        } else {
+            f8ToFloats();
+        }
+    }
+
+    /**
+     * Four columns of E4M3 as BF16, which holds all of them: the two bytes of each are looked up by its magnitude. The rows
+     * of the first two columns stand side by side in the lower half of 16 bytes, so that pairs of bytes become pairs of
+     * columns.
+     */
+    private void f8ToBf16(int source) {
+        asm.op(VPSHUFB, 8, source, pairsOfColumns());
+        for (int high = 0; high < 2; high++) {
+            asm.op(VMOVUPS, 9 + high, bf16Bytes(0, high));
+            asm.op(VPERMT2B, 9 + high, 8, bf16Bytes(64, high));
+        }
+        asm.op(VPAND, 8, 8, asm.constant((byte) 0x80));
+        asm.op(VPOR, 10, 10, 8);
+        asm.op(VPUNPCKLBW, 8, 9, 10);
+        put(0, 2 * source, 8);
+        asm.op(VPUNPCKHBW, 8, 9, 10);
+        put(0, 2 * source + 1, 8);
+    }
+
+    private Memory pairsOfColumns() {
+        return asm.constant(new byte[] {0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15});
+    }
+
+    /** The lower or higher bytes of the BF16 numbers with the magnitudes from {@code first} on. */
+    private Memory bf16Bytes(int first, int high) {
+        byte[] bytes = new byte[64];
+        for (int i = 0; i < 64; i++) {
+            // A half float with three bits of mantissa is 2^-8 times as large.
+            float value = first + i == 127 ? Float.NaN : Float.float16ToFloat((short) ((first + i) << 7)) * 256;
+            bytes[i] = (byte) (Float.floatToIntBits(value) >> (16 + 8 * high));
+        }
+        return asm.constant(bytes);
+    }
+
+    /**
+     * E4M3 as float32, times the factor of the row.
+     *
+     * <p>Sign and magnitude, moved apart, are a float32 that is 2^120 too small, also below the normal numbers. All ones
+     * are a NaN: it makes the factor of its row one.
+     */
+    private void f8ToFloats() {
+        asm.op(VPXOR, 8, 8, 8);
+        for (int i = 0; i < 8; i++) {
+            asm.op(VPAND, 9, i, asm.constant((byte) 0x7f));
+            asm.op(VPADDD, 9, 9, asm.constant((byte) 1));
+            asm.op(VPOR, 8, 8, 9);
+        }
+        asm.op(VPAND, 8, 8, asm.constant((byte) 0x80));
+        for (int bits = 8; bits <= 16; bits += 8) {
+            asm.shift(VPSLLD, 9, 8, bits);
+            asm.op(VPOR, 8, 8, 9);
+        }
+        asm.shift(VPSRAD, 8, 8, 31);
+        asm.op(VPOR, 11, 11, 8);
+        for (int i = 0; i < 8; i++) {
+            for (int j = 0; j < 4; j++) {
+                asm.shift(VPSLLD, 8, i, 24 - 8 * j);
+                asm.shift(VPSRAD, 8, 8, 4);
+                asm.op(VPAND, 8, 8, asm.dwords(0x87f00000));
+                asm.op(VMULPS, 8, 8, asm.floats(0x1p120f));
+                asm.op(VMULPS, 8, 8, 11);
+                put(0, 4 * i + j, 8);
             }
         }
     }
@@ -188,7 +287,7 @@ final class Unpacker {
         rows.half(0, 0, false);
         put(0, packing.scale(0), 0);
         rows.dwords(2, 0);
-        lookUp(0, IQ4_VALUES);
+        lookUp(0, IQ4_VALUES, 4);
     }
 
     private void mxfp4() {
@@ -199,7 +298,31 @@ final class Unpacker {
         asm.op(VMULPS, 0, 0, asm.floats(0.5f / (1 << shift)));
         put(0, packing.scale(0), 0);
         rows.dwords(1, 0);
-        lookUp(0, MXFP4_VALUES);
+        lookUp(0, TWICE_E2M1, 4);
+    }
+
+    /** Four scales of E4M3 without sign, in which all ones count as zero; 16 columns each. */
+    private void nvfp4() {
+        rows.dword(0, 0, 4);
+        for (int j = 0; j < 4; j++) {
+            asm.shift(VPSRLD, 8, 4, 8 * j);
+            asm.op(VPAND, 8, 8, asm.dwords(0xff));
+            // All bits set unless the byte is 0x7f.
+            asm.op(VPXOR, 9, 8, asm.dwords(0x7f));
+            asm.op(VPSUBD, 9, 9, asm.dwords(1));
+            asm.shift(VPSRAD, 9, 9, 31);
+            asm.op(VPXOR, 9, 9, asm.dwords(-1));
+            asm.op(VPAND, 8, 8, asm.dwords(0x7f));
+            asm.op(VPAND, 8, 8, 9);
+            asm.shift(VPSLLD, 8, 8, 20);
+            asm.op(VMULPS, 8, 8, asm.floats(0x1p119f));
+            asm.op(VMULPS, 8, 8, asm.floats(1f / (1 << shift)));
+            put(j / 2, packing.scale(j % 2), 8);
+        }
+        for (int panel = 0; panel < 2; panel++) {
+            rows.dwords(4 + 16 * panel, 0);
+            lookUp(panel, TWICE_E2M1, 2);
+        }
     }
 
     /** Registers 0 to 3: low nibbles are columns 0 to 15 of a panel, high nibbles 16 to 31. */
@@ -217,24 +340,19 @@ final class Unpacker {
         for (int i = 0; i < 4; i++) {
             for (int high = 0; high < 2; high++) {
                 rows.field(8, i, 4 * high, 4, shift);
-                fifthBits(9, 4, 4 * i + 16 * high);
+                rows.spread(9, 4, 4 * i + 16 * high, 4 + shift);
                 asm.op(VPOR, 8, 8, 9);
                 put(0, 4 * high + i, 8);
             }
         }
     }
 
-    /** Spreads four bits from {@code bit} on over the four bytes: bit i times 2^(7i) is bit 0 of byte i. */
-    private void fifthBits(int dst, int source, int bit) {
-        int place = 4 + shift;
-        asm.shift(VPSRLD, dst, source, bit);
-        asm.op(VPAND, dst, dst, asm.dwords(15));
-        asm.op(VPMULLD, dst, dst, asm.dwords(0x204081 << place));
-        asm.op(VPAND, dst, dst, asm.constant((byte) (1 << place)));
-    }
-
-    /** As {@link #nibbles}, each replaced by the value it stands for. */
-    private void lookUp(int panel, byte[] values) {
+    /**
+     * Nibbles of registers 0 to 3, each replaced by the value it stands for.
+     *
+     * @param run registers whose high nibbles follow their low ones: 4 as {@link #nibbles}, or 2
+     */
+    private void lookUp(int panel, byte[] values, int run) {
         byte[] table = new byte[16];
         int offset = packing.isSigned(set) ? 0 : 1 << (packing.codeBits() - 1);
         for (int i = 0; i < 16; i++) {
@@ -245,7 +363,7 @@ final class Unpacker {
             for (int high = 0; high < 2; high++) {
                 rows.field(8, i, 4 * high, 4, 0);
                 asm.op(VPSHUFB, 8, 10, 8);
-                put(panel, 4 * high + i, 8);
+                put(panel, i / run * 2 * run + high * run + i % run, 8);
             }
         }
     }
@@ -419,7 +537,89 @@ final class Unpacker {
         }
         for (int b = 0; b < 8; b++) {
             rows.dwords(8 + 16 * b, 0);
-            lookUp(b, IQ4_VALUES);
+            lookUp(b, IQ4_VALUES, 4);
+        }
+    }
+
+    private void tq2() {
+        rows.dword(50, 3, 11);
+        scaleOfAll(11);
+        for (int half = 0; half < 2; half++) {
+            for (int k = 0; k < 8; k += 4) {
+                rows.dwords(32 * half + 4 * k, 0);
+                for (int i = 0; i < 4; i++) {
+                    for (int j = 0; j < 4; j++) {
+                        rows.field(8, i, 2 * j, 2, shift);
+                        putTernary(4 * half + j, k + i);
+                    }
+                }
+            }
+        }
+    }
+
+    private void tq1() {
+        rows.dword(38, 3, 11);
+        scaleOfAll(11);
+        for (int k = 0; k < 8; k += 4) {
+            rows.dwords(4 * k, 0);
+            for (int i = 0; i < 4; i++) {
+                for (int n = 0; n < 5; n++) {
+                    ternaryDigit(i, n);
+                    putTernary(n, k + i);
+                }
+            }
+        }
+        rows.dwords(32, 0);
+        for (int i = 0; i < 4; i++) {
+            for (int n = 0; n < 5; n++) {
+                ternaryDigit(i, n);
+                putTernary(5 + n / 2, n % 2 * 4 + i);
+            }
+        }
+        rows.dword(36, 3, 0);
+        for (int n = 0; n < 4; n++) {
+            ternaryDigit(0, n);
+            putTernary(7, 4 + n);
+        }
+    }
+
+    /** Register 8 = digit {@code n} of every byte, which is a fraction of 256 in base 3: 3^n brings it to the front. */
+    private void ternaryDigit(int source, int n) {
+        int power = (int) Math.pow(3, n);
+        for (int odd = 1; odd >= 0; odd--) {
+            int dst = 8 + odd;
+            int bytes = source;
+            if (odd == 1) {
+                asm.shift(VPSRLD, dst, source, 8);
+                bytes = dst;
+            }
+            asm.op(VPAND, dst, bytes, asm.dwords(0x00ff00ff));
+            if (n > 0) {
+                asm.op(VPMULLD, dst, dst, asm.dwords(power));
+                asm.op(VPAND, dst, dst, asm.dwords(0x00ff00ff));
+            }
+            asm.op(VPMULLD, dst, dst, asm.dwords(3));
+        }
+        asm.shift(VPSRLD, 8, 8, 8);
+        asm.op(VPAND, 8, 8, asm.dwords(0x00030003));
+        asm.op(VPAND, 9, 9, asm.dwords(0x03000300));
+        asm.op(VPOR, 8, 8, 9);
+        if (shift != 0) {
+            asm.shift(VPSLLD, 8, 8, shift);
+        }
+    }
+
+    /** Puts register 8, whose digits stand for -1 to 1, as codes around 4. */
+    private void putTernary(int panel, int vector) {
+        asm.op(VPADDD, 8, 8, asm.constant((byte) (3 << shift)));
+        put(panel, vector, 8);
+    }
+
+    /** One FP16 scale in the upper half of every dword of {@code register}, for all panels. */
+    private void scaleOfAll(int register) {
+        halfScale(register, register, true);
+        for (int b = 0; b < 8; b++) {
+            put(b, packing.scale(0), register);
         }
     }
 

@@ -35,6 +35,7 @@ public final class X86Products implements AutoCloseable {
     private static final int ROW = 2 * (MAX_TOKENS + 1);
     private static final int UNKNOWN_CACHE = 1 << 20;
     private static final int PANEL_BYTES = 20 << 10;
+    private static final long NO_ROWS = -1;
 
     /** Room in front of the panels for the results of a group of which not all rows are wanted, then for accumulators. */
     private static final int HEADER = Products.accumulatorBytes() + MAX_TOKENS * 64;
@@ -43,6 +44,7 @@ public final class X86Products implements AutoCloseable {
     private final int cacheBytes;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment zeros = arena.allocate(64, 64);
+    private final Books books;
     private final Map<DataType, Format> formats = new EnumMap<>(DataType.class);
     private final Map<Activations, MemorySegment> quantisers = new EnumMap<>(Activations.class);
 
@@ -81,6 +83,11 @@ public final class X86Products implements AutoCloseable {
 
     /** Products in {@code set}, or in the fastest one if it is null. */
     X86Products(@Nullable InstructionSet set) {
+        this(set, true);
+    }
+
+    /** @param mayPermute whether code books may be read by permutations of bytes where this processor has them */
+    X86Products(@Nullable InstructionSet set, boolean mayPermute) {
         String obstacle = obstacle();
         if (obstacle != null) {
             throw new UnsupportedOperationException("the x86 kernels cannot run here: " + obstacle);
@@ -90,6 +97,7 @@ public final class X86Products implements AutoCloseable {
         if (!this.set.isSupportedBy(cpu)) {
             throw new UnsupportedOperationException("this processor has no " + this.set);
         }
+        this.books = new Books(arena, this.set, mayPermute && cpu.vbmi());
         this.cacheBytes = cpu.secondLevelCacheBytes() == 0 ? UNKNOWN_CACHE : cpu.secondLevelCacheBytes();
         for (DataType type : DataType.values()) {
             Packing packing = Unpacker.packing(type, this.set);
@@ -142,14 +150,24 @@ public final class X86Products implements AutoCloseable {
         return set.rows();
     }
 
-    /** True if there are kernels for matrices of this format whose number of columns is a multiple of 32. */
+    /** True if there are kernels for matrices of this format whose rows are whole blocks of at least 32 columns. */
     public boolean supports(DataType type) {
         return formats.containsKey(type);
     }
 
-    /** True if {@link #product} can take this matrix: the format, the number of columns, and no factors beside it. */
+    /**
+     * True if {@link #product} can take this matrix: the format, the number of columns, and factors beside it only if each
+     * holds for whole rows or, of FP8, for a multiple of 32 columns.
+     */
     public boolean supports(Tensor weight) {
-        return supports(weight.type()) && weight.columns() % Activations.VALUES == 0 && weight.scale() == null;
+        return supports(weight.type()) && weight.columns() % Activations.VALUES == 0 && supportsFactors(weight);
+    }
+
+    private static boolean supportsFactors(Tensor weight) {
+        Tensor.Scale scale = weight.scale();
+        return scale == null
+                || scale.blockColumns() >= weight.columns()
+                || (Unpacker.hasFactors(weight.type()) && scale.blockColumns() % Activations.VALUES == 0);
     }
 
     /** The form in which so many rows of activations meet {@code w}. */
@@ -164,6 +182,12 @@ public final class X86Products implements AutoCloseable {
 
     /** Bytes that {@link #product} needs as a buffer of its own for each thread. */
     public long packBytes(Tensor weight) {
+        long factors = weight.columns() / Activations.VALUES * set.vectorBytes();
+        return factorsAt(weight) + (Unpacker.hasFactors(weight.type()) ? factors : 0);
+    }
+
+    /** Where the factors of a group of rows are in the buffer: behind the panels. */
+    private long factorsAt(Tensor weight) {
         Format format = format(weight.type());
         long columns = chunkColumns(format, Math.max(weight.columns(), Unpacker.blockColumns(weight.type())));
         return HEADER + columns / Activations.VALUES * format.packing.panelBytes(set);
@@ -230,10 +254,12 @@ public final class X86Products implements AutoCloseable {
                 long to = out.address() + 4L * fromRow;
                 MachineCode.call(kernel(format, ROW), rows, x, steps, to, toRow - fromRow, 0, 0, 0, 0);
             }
+            applyFactors(w, fromRow, toRow, tokens, out, outStride);
             return;
         }
         if (tokens <= format.packing.maxTokens(set)) {
             rows(new Product(w, format, 0, w.columns(), x, tokens, out, 0, outStride, packBuffer), fromRow, toRow);
+            applyFactors(w, fromRow, toRow, tokens, out, outStride);
             return;
         }
         // Panels of a chunk stay in the first-level cache for a block of tokens, and the records of a chunk of a
@@ -249,6 +275,24 @@ public final class X86Products implements AutoCloseable {
                 Product part =
                         new Product(w, format, column, columns, records, count, out, start, outStride, packBuffer);
                 rows(part, fromRow, toRow);
+            }
+        }
+        applyFactors(w, fromRow, toRow, tokens, out, outStride);
+    }
+
+    /** Multiplies the products with factors that hold for whole rows, unless the panels have them already. */
+    private static void applyFactors(Tensor w, int fromRow, int toRow, int tokens, MemorySegment out, long outStride) {
+        if (w.scale() == null || Unpacker.hasFactors(w.type())) {
+            return;
+        }
+        float[] factors = new float[toRow - fromRow];
+        for (int i = 0; i < factors.length; i++) {
+            factors[i] = w.factor(fromRow + i, 0);
+        }
+        for (int t = 0; t < tokens; t++) {
+            long at = 4 * (t * outStride + fromRow);
+            for (int i = 0; i < factors.length; i++) {
+                out.set(Tensor.FLOAT, at + 4L * i, out.get(Tensor.FLOAT, at + 4L * i) * factors[i]);
             }
         }
     }
@@ -328,9 +372,14 @@ public final class X86Products implements AutoCloseable {
     private void rows(Product product, int from, int to) {
         int group = set.rows();
         Tensor w = product.w;
+        boolean hasFactors = Unpacker.hasFactors(w.type());
+        long factorsOf = NO_ROWS;
         if (w.rows() < group) {
             // With stride 0 every lane computes the same row.
             for (int row = from; row < to; row++) {
+                if (hasFactors) {
+                    writeFactors(product, row, 0);
+                }
                 group(product, row, 0, row, row + 1);
             }
             return;
@@ -341,7 +390,38 @@ public final class X86Products implements AutoCloseable {
             // unless they would be added again to what other columns gave.
             int start = Math.max(0, end - group);
             boolean again = start >= from && product.columns == w.columns();
+            if (hasFactors && (factorsOf == NO_ROWS || factorsOf != blockOfRows(w, start))) {
+                writeFactors(product, start, 1);
+                factorsOf = blockOfRows(w, start);
+            }
             group(product, start, w.rowBytes(), again ? start : row, end);
+        }
+    }
+
+    /** Which block of rows with the same factors holds the whole group from {@code start}, or {@link #NO_ROWS}. */
+    private long blockOfRows(Tensor w, int start) {
+        Tensor.Scale scale = w.scale();
+        long blockRows = scale == null ? w.rows() : scale.blockRows();
+        return start / blockRows == (start + set.rows() - 1) / blockRows ? start / blockRows : NO_ROWS;
+    }
+
+    /** Writes the factors of a group behind the panels: a vector for each 32 columns, a lane for each row. */
+    private void writeFactors(Product p, int start, int step) {
+        MemorySegment factors = p.buffer.asSlice(factorsAt(p.w), p.columns / Activations.VALUES * set.vectorBytes());
+        Tensor.Scale scale = p.w.scale();
+        long blockColumns = scale == null ? p.w.columns() : scale.blockColumns();
+        long blockOfColumns = -1;
+        for (long i = 0; i < p.columns / Activations.VALUES; i++) {
+            long to = i * set.vectorBytes();
+            long column = p.column + i * Activations.VALUES;
+            if (column / blockColumns == blockOfColumns) {
+                MemorySegment.copy(factors, to - set.vectorBytes(), factors, to, set.vectorBytes());
+                continue;
+            }
+            blockOfColumns = column / blockColumns;
+            for (int lane = 0; lane < set.rows(); lane++) {
+                factors.set(Tensor.FLOAT, to + 4L * lane, p.w.factor(start + (long) step * lane, column));
+            }
         }
     }
 
@@ -358,8 +438,9 @@ public final class X86Products implements AutoCloseable {
         boolean whole = end - wanted == set.rows();
         boolean direct = p.tokens <= packing.maxTokens(set);
         int tiles = Math.ceilDiv(p.tokens, packing.maxTokens(set));
+        long factors = p.buffer.address() + factorsAt(p.w);
         if (!direct) {
-            MachineCode.call(kernel(p.format, PACK), weights, stride, panels, blocks, 0, 0, 0, 0, ahead);
+            MachineCode.call(kernel(p.format, PACK), weights, stride, panels, blocks, 0, 0, 0, 0, ahead, factors);
         }
         for (int i = 0; i < tiles; i++) {
             int first = (int) ((long) p.tokens * i / tiles);
@@ -370,7 +451,8 @@ public final class X86Products implements AutoCloseable {
             long x = p.x + first * tokenBytes;
             if (direct) {
                 MemorySegment kernel = kernel(p.format, count);
-                MachineCode.call(kernel, weights, stride, panels, blocks, x, tokenBytes, target, targetStride, ahead);
+                MachineCode.call(
+                        kernel, weights, stride, panels, blocks, x, tokenBytes, target, targetStride, ahead, factors);
             } else {
                 if (!whole && p.column > 0) {
                     copyRows(p, index, count, start, wanted, end, false);
@@ -406,7 +488,7 @@ public final class X86Products implements AutoCloseable {
     }
 
     private MemorySegment write(Format format, int which) {
-        KernelWriter writer = new KernelWriter(set);
+        KernelWriter writer = new KernelWriter(set, books);
         byte[] code;
         if (which == PACK) {
             code = writer.pack(format.type, format.packing);

@@ -17,6 +17,7 @@ import dev.jwen.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
@@ -282,7 +283,7 @@ class VectorKernelsTest {
     @ParameterizedTest
     @EnumSource(
             value = DataType.class,
-            names = {"F32", "BF16"})
+            names = {"F32", "BF16", "Q8_0"})
     void attentionIsThatOfTheDefinition(DataType cacheType) {
         int[][] shapes = {{4, 2, 32}, {4, 4, 16}, {8, 1, 64}, {6, 2, 256}, {3, 1, 20}, {16, 1, 32}, {32, 2, 64}};
         for (int[] shape : shapes) {
@@ -300,6 +301,7 @@ class VectorKernelsTest {
         checkAttention(DataType.BF16, new int[] {8, 2, 256}, new int[] {1, 4100}, new int[] {2, 1050});
         checkAttention(DataType.BF16, new int[] {4, 1, 32}, new int[] {3, 1023}, new int[] {1, 2047});
         checkAttention(DataType.F32, new int[] {16, 1, 16}, new int[] {6, 1021}, new int[] {20, 1100});
+        checkAttention(DataType.Q8_0, new int[] {4, 1, 64}, new int[] {3, 1023}, new int[] {1, 2047});
     }
 
     /** @param spans (count, past) of each */
@@ -338,6 +340,52 @@ class VectorKernelsTest {
                     }
                     kernels.attention(q, k, v, list, caches, out);
                 });
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = DataType.class,
+            names = {"F32", "BF16", "Q8_0"})
+    void theCacheHoldsTheBitsOfTheDefinition(DataType type) {
+        float[] special = {0, -0f, Float.NaN, Float.intBitsToFloat(0x7f800001), Float.POSITIVE_INFINITY, 1e-36f, 1e30f};
+        for (int headDim : new int[] {20, 32, 96, 256}) {
+            Tensor k = normal(70, 2 * headDim);
+            Tensor v = normal(70, 2 * headDim);
+            for (int t = 0; t < 70; t++) {
+                // Ties: whole and half steps of a scale of 1 or, as bfloat16, of a last place.
+                for (int i = 0; i < headDim && t % 3 == 0; i++) {
+                    k.set(t, i, i == 3 ? 127 : random.nextInt(-252, 253) / 2f);
+                    v.set(t, i, Float.intBitsToFloat(random.nextInt(1 << 14) << 15 | 0x3f800000));
+                }
+                v.set(t, t % headDim, special[t % special.length]);
+                for (int i = 32; i < headDim && t % 5 == 0; i++) {
+                    v.set(t, headDim + i, i % 2 * 1e-36f);
+                }
+            }
+            MemoryPool pool = new MemoryPool();
+            KvCache expected = new KvCache(pool, type, 2, headDim);
+            KvCache actual = new KvCache(pool, type, 2, headDim);
+            expected.reserve(70);
+            actual.reserve(70);
+            for (int t = 0; t < 70; t++) {
+                expected.write(t, k, v, t);
+                VectorCache.write(actual, t, k, v, t);
+            }
+            for (int block = 0; block < 2; block++) {
+                assertSameBits(actual.keys(block), expected.keys(block));
+                assertSameBits(actual.values(block), expected.values(block));
+            }
+        }
+    }
+
+    private static void assertSameBits(KvCache.Entries actual, KvCache.Entries expected) {
+        assertThat(actual.values().segment().mismatch(expected.values().segment()))
+                .isEqualTo(-1);
+        Tensor scales = expected.scales();
+        if (scales != null) {
+            // Of numbers that are none, the bits may differ.
+            assertThat(Objects.requireNonNull(actual.scales()).toFloats()).isEqualTo(scales.toFloats());
+        }
     }
 
     @Test

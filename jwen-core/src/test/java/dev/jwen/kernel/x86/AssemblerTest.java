@@ -51,6 +51,7 @@ class AssemblerTest {
             Instruction.VEXTRACTF128);
 
     private static final Set<Instruction> WITH_IMMEDIATE = Set.of(
+            Instruction.VPTERNLOGD,
             Instruction.VINSERTI128,
             Instruction.VINSERTI64X4,
             Instruction.VPSHUFD,
@@ -69,6 +70,7 @@ class AssemblerTest {
             Instruction.VPAND,
             Instruction.VPOR,
             Instruction.VPXOR,
+            Instruction.VPTERNLOGD,
             Instruction.VPMULLD,
             Instruction.VPDPBUSD,
             Instruction.VDPBF16PS,
@@ -159,7 +161,9 @@ class AssemblerTest {
         generalInstructions(cases);
         for (int vectorBytes : new int[] {32, 64}) {
             for (Instruction f : Instruction.values()) {
-                if (vectorBytes == 32 ? !f.isEvexOnly() : f.form != Form.VEX_ONLY) {
+                if (f == Instruction.VPGATHERDD) {
+                    gathers(cases, vectorBytes);
+                } else if (vectorBytes == 32 ? !f.isEvexOnly() : f.form != Form.VEX_ONLY) {
                     vectorInstruction(cases, f, vectorBytes);
                 }
             }
@@ -198,6 +202,11 @@ class AssemblerTest {
             }
             add(cases, 32, "add %s, %s".formatted(name, otherName), a -> a.add(register, other));
             add(cases, 32, "mov %s, -5".formatted(name), a -> a.movConstant(register, -5));
+            add(
+                    cases,
+                    32,
+                    "movabs %s, 0x123456789abcdef0".formatted(name),
+                    a -> a.movLong(register, 0x123456789abcdef0L));
         }
         add(cases, 32, "add r9, 1000", a -> a.addConstant(9, 1000));
         add(cases, 32, "sub rcx, 1000", a -> a.subConstant(1, 1000));
@@ -209,6 +218,18 @@ class AssemblerTest {
         add(cases, 32, "ret", Assembler::ret);
         add(cases, 32, "cpuid", Assembler::cpuid);
         add(cases, 32, "xgetbv", Assembler::xgetbv);
+    }
+
+    private static void gathers(List<Case> cases, int vectorBytes) {
+        for (int[] r : new int[][] {{1, 2, 3, 8}, {9, 14, 13, 4}, {8, 12, 5, 8}}) {
+            Memory entry = Memory.at(r[0], r[1], r[3], r[0] / 9 * 4);
+            String address = "[%s + %%smm%d*%d + %d]".formatted(GENERAL[r[0]], r[1], r[3], r[0] / 9 * 4);
+            String text = vectorBytes == 64
+                    ? "kxnorw k1, k1, k1; vpgatherdd zmm%d{k1}, %s".formatted(15 - r[2], address.formatted("z"))
+                    : "vpcmpeqd ymm%d, ymm%d, ymm%d; vpgatherdd ymm%d, %s, ymm%d"
+                            .formatted(r[2], r[2], r[2], 15 - r[2], address.formatted("y"), r[2]);
+            add(cases, vectorBytes, text, asm -> asm.gather(15 - r[2], entry, r[2]));
+        }
     }
 
     private static void vectorInstruction(List<Case> cases, Instruction f, int vectorBytes) {

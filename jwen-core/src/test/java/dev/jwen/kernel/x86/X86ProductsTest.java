@@ -38,7 +38,18 @@ class X86ProductsTest {
             DataType.Q6_K,
             DataType.IQ4_NL,
             DataType.IQ4_XS,
-            DataType.MXFP4);
+            DataType.MXFP4,
+            DataType.NVFP4,
+            DataType.F8_E4M3,
+            DataType.TQ1_0,
+            DataType.TQ2_0,
+            DataType.IQ1_S,
+            DataType.IQ1_M,
+            DataType.IQ2_XXS,
+            DataType.IQ2_XS,
+            DataType.IQ2_S,
+            DataType.IQ3_XXS,
+            DataType.IQ3_S);
 
     /** How the bytes of a matrix and the activations are made. */
     private enum Content {
@@ -74,6 +85,20 @@ class X86ProductsTest {
                 }
                 compare(products, type, 17, 2, 48, Content.RANDOM);
                 compare(products, type, 16, 1, 97, Content.RANDOM);
+            }
+        }
+    }
+
+    @Test
+    void codeBooksAreGatheredWhereTheyCannotBePermuted() {
+        assumeTrue(X86Products.obstacle() == null, "machine code runs here");
+        assumeTrue(CpuFeatures.detect().vbmi(), "this processor permutes bytes");
+        try (X86Products products = new X86Products(InstructionSet.AVX512, false)) {
+            for (DataType type : new DataType[] {DataType.IQ2_XXS, DataType.IQ3_XXS, DataType.IQ3_S}) {
+                for (Content content : Content.values()) {
+                    compare(products, type, 33, 3, 1, content);
+                    compare(products, type, 17, 2, 21, content);
+                }
             }
         }
     }
@@ -168,6 +193,69 @@ class X86ProductsTest {
                                         .isEqualTo(expected);
                             }
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(InstructionSet.class)
+    void factorsBesideTheWeightsMultiplyThem(InstructionSet set) {
+        SplittableRandom random = new SplittableRandom(SEED);
+        try (X86Products products = open(set);
+                Arena arena = Arena.ofConfined()) {
+            for (long[] block : new long[][] {{128, 128}, {64, 32}, {7, 96}, {1, 512}, {300, 512}, {150, 600}}) {
+                for (DataType type : new DataType[] {DataType.F8_E4M3, DataType.NVFP4, DataType.BF16}) {
+                    Tensor w = matrix(arena, type, 300, 512, 0.01f, Content.RANDOM, random)
+                            .withScale(factors(block[0], block[1], random));
+                    assertThat(products.supports(w)).isEqualTo(type == DataType.F8_E4M3 || block[1] >= 512);
+                    if (products.supports(w)) {
+                        check(arena, products, w, 0, 300, 2, Content.RANDOM, random);
+                        check(arena, products, w, 100, 267, 20, Content.RANDOM, random);
+                        check(arena, products, w, 131, 140, 1, Content.RANDOM, random);
+                    }
+                }
+            }
+            Tensor few = matrix(arena, DataType.F8_E4M3, 5, 512, 0.01f, Content.RANDOM, random)
+                    .withScale(new Tensor.Scale(Tensor.f32(new float[] {2, 3, 5, 7, 11, 13, 17, 19}, 2, 4), 3, 128));
+            check(arena, products, few, 0, 5, 3, Content.RANDOM, random);
+            check(arena, products, few, 1, 4, 30, Content.RANDOM, random);
+            Tensor narrow = Tensor.allocate(arena, DataType.F8_E4M3, 32, 128)
+                    .withScale(new Tensor.Scale(Tensor.f32(32, 8), 1, 16));
+            assertThat(products.supports(narrow)).isFalse();
+        }
+    }
+
+    private static Tensor.Scale factors(long blockRows, long blockColumns, SplittableRandom random) {
+        Tensor values = Tensor.f32(Math.ceilDiv(300, blockRows), Math.ceilDiv(512, blockColumns));
+        for (long i = 0; i < values.size(); i++) {
+            values.segment().set(Tensor.FLOAT, 4 * i, random.nextFloat(-2, 2));
+        }
+        return new Tensor.Scale(values, blockRows, blockColumns);
+    }
+
+    @ParameterizedTest
+    @EnumSource(InstructionSet.class)
+    void aWeightThatIsNoNumberSpoilsItsRowAlone(InstructionSet set) {
+        SplittableRandom random = new SplittableRandom(SEED);
+        try (X86Products products = open(set);
+                Arena arena = Arena.ofConfined()) {
+            for (int bits : new int[] {0x7f, 0xff}) {
+                Tensor w = matrix(arena, DataType.F8_E4M3, 40, 64, 1, Content.RANDOM, random);
+                w.segment().set(ValueLayout.JAVA_BYTE, 64 * 19 + 37, (byte) bits);
+                for (int tokens : new int[] {1, 20}) {
+                    MemorySegment x = activations(arena, tokens, 64, Content.RANDOM, random);
+                    Activations form = products.activations(w, tokens);
+                    MemorySegment records = arena.allocate(form.bytes(64) * tokens, 64);
+                    products.quantise(form, x, tokens, 64, records);
+                    Tensor out = Tensor.allocate(arena, DataType.F32, tokens, 40);
+                    MemorySegment buffer = arena.allocate(products.packBytes(w), 64);
+                    products.product(w, 0, 40, records, tokens, out.segment(), 40, buffer);
+                    for (int r = 0; r < 40; r++) {
+                        assertThat(Float.isNaN(out.get(tokens - 1, r)))
+                                .as("row %d, seed %d", r, SEED)
+                                .isEqualTo(r == 19);
                     }
                 }
             }
