@@ -29,6 +29,7 @@ class ArchitectureTest {
             Map.entry("checkpoint", Set.of("tensor")),
             Map.entry("tokenizer", Set.of()),
             Map.entry("template", Set.of()),
+            Map.entry("media", Set.of("tensor")),
             Map.entry("chat", Set.of("template")),
             Map.entry("kernel.vector", Set.of("kernel", "tensor")),
             Map.entry("kernel.x86", Set.of("kernel", "tensor")),
@@ -43,8 +44,8 @@ class ArchitectureTest {
             Map.entry("jdk.incubator.vector..", Set.of("kernel.vector")),
             Map.entry("java.lang.foreign..", Set.of("tensor", "checkpoint", "kernel", "kernel.vector", "kernel.x86")),
             Map.entry("java.net..", Set.of()),
-            Map.entry("java.awt..", Set.of()),
-            Map.entry("javax.imageio..", Set.of()),
+            Map.entry("java.awt..", Set.of("media")),
+            Map.entry("javax.imageio..", Set.of("media")),
             Map.entry("java.util.concurrent.Executors", Set.of("engine")));
 
     private static final JavaClasses CLASSES = new ClassFileImporter()
