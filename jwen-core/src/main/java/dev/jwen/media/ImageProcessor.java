@@ -1,9 +1,11 @@
 package dev.jwen.media;
 
 import java.nio.file.Path;
+import java.util.List;
 
 /**
- * Turns a picture into patches, as the published models' own processor does.
+ * Turns a picture into patches, as the published models' own processor does: alpha is dropped, the orientation that a
+ * camera noted is applied, and the picture is resized to whole blocks of patches within the pixel budget.
  *
  * {@snippet :
  * ImageProcessor processor = new ImageProcessor(ImageConfig.read(checkpointDirectory));
@@ -25,7 +27,7 @@ public final class ImageProcessor {
      * @throws MediaException if there is no such file, or it is no picture that can be used
      */
     public Patches patches(Path file) {
-        return notYet(file + ": pictures are not decoded yet " + config);
+        return patches(Limits.read(file), file.toString());
     }
 
     /**
@@ -36,18 +38,20 @@ public final class ImageProcessor {
      * @throws MediaException if it is no picture that can be used
      */
     public Patches patches(byte[] encoded, String name) {
-        return notYet(name + ": pictures are not decoded yet " + encoded.length);
+        return patches(ImageDecoder.decode(encoded, name));
     }
 
-    /** Prepares a decoded picture. */
+    /**
+     * Prepares a decoded picture.
+     *
+     * @throws MediaException if one side is more than 200 times the other
+     */
     public Patches patches(Picture picture) {
-        return notYet("pictures are not resized yet " + picture);
-    }
-
-    private Patches notYet(String what) {
-        if (config.toString().isEmpty()) {
-            throw new IllegalStateException();
-        }
-        throw new MediaException(what);
+        Size size = Size.ofPicture(picture.width(), picture.height(), config);
+        PatchWriter writer = new PatchWriter(config, size, 1);
+        Picture resized = Bicubic.resize(picture, size);
+        writer.frame(0, resized);
+        writer.repeat(1, resized);
+        return writer.finish(List.of());
     }
 }
