@@ -5,6 +5,7 @@ import java.awt.image.BufferedImage;
 import java.awt.image.IndexColorModel;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -35,7 +36,7 @@ final class GifFile {
             gif.position(6);
             this.canvas = new Size(Short.toUnsignedInt(gif.getShort()), Short.toUnsignedInt(gif.getShort()));
             readBlocks(gif);
-        } catch (java.nio.BufferUnderflowException | IllegalArgumentException e) {
+        } catch (BufferUnderflowException | IndexOutOfBoundsException | IllegalArgumentException e) {
             throw new MediaException(name + " is a GIF picture that is cut short.", e);
         }
     }
@@ -56,7 +57,7 @@ final class GifFile {
         int delay = 0;
         int transparent = -1;
         boolean ended = false;
-        while (!ended && gif.hasRemaining()) {
+        while (!ended) {
             switch (Byte.toUnsignedInt(gif.get())) {
                 case 0x21 -> {
                     if (Byte.toUnsignedInt(gif.get()) == GRAPHIC_CONTROL && gif.get(gif.position()) == 4) {
@@ -89,7 +90,7 @@ final class GifFile {
                     delay = 0;
                     transparent = -1;
                 }
-                default -> ended = true; // the trailer, or rubbish behind the last picture
+                default -> ended = true; // the trailer, or rubbish in its place
             }
         }
     }
