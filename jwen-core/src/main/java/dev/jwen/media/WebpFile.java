@@ -2,6 +2,7 @@ package dev.jwen.media;
 
 import dev.jwen.media.AnimationFrame.Disposal;
 import java.awt.image.Raster;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -165,11 +166,20 @@ final class WebpFile {
         return new MediaException(name + " is a WebP picture that is cut short.");
     }
 
-    // The decoder gets a file of one picture, so that it never sees what is around it.
+    // The lossy decoder gets a file of one picture, so that it never sees what is around it.
     private int[] argb(int index) {
         Bitstream picture = bitstreams.get(index);
-        byte[] alone = alone(picture, frames.get(index));
+        AnimationFrame frame = frames.get(index);
         String what = frames.size() == 1 ? name : "%s, frame %d,".formatted(name, index + 1);
+        Chunk colours = picture.colours;
+        if (colours.type.equals("VP8L")) {
+            try {
+                return WebpLossless.decode(bytes.array(), colours.start, colours.length, frame.width(), frame.height());
+            } catch (IOException e) {
+                throw ImageDecoder.damaged(what, ImageFormat.WEBP, e);
+            }
+        }
+        byte[] alone = alone(picture, frame);
         return ImageDecoder.read(alone, what, ImageFormat.WEBP, (reader, warnings) -> {
             Raster raster = reader.read(0).getRaster();
             int bands = raster.getNumBands();
