@@ -29,6 +29,8 @@ class ArchitectureTest {
             Map.entry("checkpoint", Set.of("tensor")),
             Map.entry("tokenizer", Set.of()),
             Map.entry("template", Set.of()),
+            Map.entry("media", Set.of("tensor")),
+            Map.entry("web", Set.of()),
             Map.entry("chat", Set.of("template")),
             Map.entry("kernel.vector", Set.of("kernel", "tensor")),
             Map.entry("kernel.x86", Set.of("kernel", "tensor")),
@@ -42,9 +44,10 @@ class ArchitectureTest {
     private static final Map<String, Set<String>> OWNERS = Map.ofEntries(
             Map.entry("jdk.incubator.vector..", Set.of("kernel.vector")),
             Map.entry("java.lang.foreign..", Set.of("tensor", "checkpoint", "kernel", "kernel.vector", "kernel.x86")),
-            Map.entry("java.net..", Set.of()),
-            Map.entry("java.awt..", Set.of()),
-            Map.entry("javax.imageio..", Set.of()),
+            Map.entry("java.net..", Set.of("web")),
+            Map.entry("javax.net..", Set.of("web")),
+            Map.entry("java.awt..", Set.of("media")),
+            Map.entry("javax.imageio..", Set.of("media")),
             Map.entry("java.util.concurrent.Executors", Set.of("engine")));
 
     private static final JavaClasses CLASSES = new ClassFileImporter()
@@ -97,6 +100,12 @@ class ArchitectureTest {
     void threadsAreStartedByTheKernelsPoolAlone() {
         assertThat(callersOf("java.lang.Thread", Set.of("start", "startVirtualThread", "ofVirtual", "ofPlatform")))
                 .containsOnly("kernel");
+    }
+
+    @Test
+    void programsAreStartedByMediaAlone() {
+        assertThat(callersOf("java.lang.ProcessBuilder", Set.of("start"))).containsOnly("media");
+        assertThat(callersOf("java.lang.Runtime", Set.of("exec"))).isEmpty();
     }
 
     @Test

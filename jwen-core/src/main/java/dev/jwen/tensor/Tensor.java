@@ -206,6 +206,14 @@ public final class Tensor {
         segment.set(FLOAT, (row * columns() + Objects.checkIndex(column, columns())) * Float.BYTES, value);
     }
 
+    /** Writes values of one row of a float32 tensor, from {@code column} on. */
+    public void set(long row, long column, float[] run) {
+        requireF32();
+        Objects.checkIndex(row, rows);
+        Objects.checkFromIndexSize(column, run.length, columns());
+        MemorySegment.copy(run, 0, segment, FLOAT, (row * columns() + column) * Float.BYTES, run.length);
+    }
+
     /** Copies the values of a tensor of the same type and size into this one. */
     public void copyFrom(Tensor source) {
         if (source.type != type || source.size() != size()) {
