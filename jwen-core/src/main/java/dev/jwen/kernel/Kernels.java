@@ -31,8 +31,21 @@ public interface Kernels extends AutoCloseable {
     /** Copies the rows {@code rows} of {@code x} into {@code out}. */
     void gather(Tensor x, int[] rows, Tensor out);
 
+    /**
+     * Copies row i of {@code rows} to row {@code at[i]} of {@code x}: how the features of pictures take the place of
+     * embeddings. The other rows of {@code x} stay; no row may be named twice.
+     */
+    void scatter(Tensor rows, int[] at, Tensor x);
+
     /** x += y, elementwise. */
     void add(Tensor x, Tensor y);
+
+    /**
+     * Adds a bias to every row of {@code x}.
+     *
+     * @param bias float32, one value for each column
+     */
+    void addBias(Tensor x, Tensor bias);
 
     /**
      * {@code out = x / √(mean(x²) + eps) · weight} for every group of {@code weight.columns()} values: whole rows, or the
@@ -49,6 +62,15 @@ public interface Kernels extends AutoCloseable {
     }
 
     /**
+     * {@code out = (x - mean(x)) / √(var(x) + eps) · weight + bias} for every row; var is the mean of the squares, not
+     * an estimate. {@code out} may be {@code x}.
+     *
+     * @param weight float32, one value for each column
+     * @param bias float32, one value for each column
+     */
+    void layerNorm(Tensor x, Tensor weight, Tensor bias, float eps, Tensor out);
+
+    /**
      * {@code out = x · wᵀ}.
      *
      * @param x (T, K)
@@ -63,6 +85,15 @@ public interface Kernels extends AutoCloseable {
             matmul(x, weights.get(i), outs.get(i));
         }
     }
+
+    /** {@code out = x · wᵀ + bias}. */
+    default void linear(Tensor x, Tensor w, Tensor bias, Tensor out) {
+        matmul(x, w, out);
+        addBias(out, bias);
+    }
+
+    /** {@code x = gelu(x + bias)}: what stands between the two products of an MLP with biases. */
+    void biasGelu(Tensor x, Tensor bias, Gelu form);
 
     /** {@code out = silu(gate) · up}, elementwise; {@code out} may be {@code gate}. */
     void swiGlu(Tensor gate, Tensor up, Tensor out);
@@ -134,6 +165,19 @@ public interface Kernels extends AutoCloseable {
      * @param out (T, H · C)
      */
     void attention(Tensor q, Tensor k, Tensor v, List<Span> spans, List<KvCache> caches, Tensor out);
+
+    /**
+     * Softmax attention of every query over all keys of its frame, in both directions, scaled by 1/√C. Needs memory for
+     * keys and values once more, never for a square of scores.
+     *
+     * @param q (T, H · C), after the rotation
+     * @param k (T, H · C), after the rotation
+     * @param v (T, H · C)
+     * @param headDim C
+     * @param frames the rows of each frame, without a past; together they cover all rows
+     * @param out (T, H · C); may be {@code q}
+     */
+    void frameAttention(Tensor q, Tensor k, Tensor v, int headDim, List<Span> frames, Tensor out);
 
     /**
      * Causal depthwise convolution, then SiLU: {@code out[t][c] = silu(Σ_j weight[j][c] · x[t - taps + 1 + j][c])},

@@ -111,6 +111,36 @@ public final class Operands {
         spans(spans, q.rows());
     }
 
+    /** The operands of {@link Kernels#scatter}. */
+    public static void scatter(Tensor rows, int[] at, Tensor x) {
+        matrix("x", x, x.rows(), x.columns());
+        matrix("rows", rows, at.length, x.columns());
+        rowNumbers("at", at, x.rows());
+    }
+
+    /** The operands of {@link Kernels#layerNorm}. */
+    public static void layerNorm(Tensor x, Tensor weight, Tensor bias, Tensor out) {
+        matrix("x", x, x.rows(), x.columns());
+        vector("weight", weight, x.columns());
+        vector("bias", bias, x.columns());
+        matrix("out", out, x.rows(), x.columns());
+    }
+
+    /** The operands of {@link Kernels#frameAttention}. */
+    public static void frameAttention(Tensor q, Tensor k, Tensor v, int headDim, List<Span> frames, Tensor out) {
+        group("q", headDim, q.columns());
+        matrix("q", q, q.rows(), q.columns());
+        matrix("k", k, q.rows(), q.columns());
+        matrix("v", v, q.rows(), q.columns());
+        matrix("out", out, q.rows(), q.columns());
+        spans(frames, q.rows());
+        for (Span frame : frames) {
+            if (frame.past() != 0) {
+                throw new IllegalArgumentException("a frame has no past, found " + frame);
+            }
+        }
+    }
+
     /** The operands of {@link Kernels#convolution}. */
     public static void convolution(Tensor x, Tensor weight, List<Span> spans, List<Tensor> states, Tensor out) {
         matrix("x", x, x.rows(), x.columns());

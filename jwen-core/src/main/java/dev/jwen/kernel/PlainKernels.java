@@ -53,9 +53,49 @@ public final class PlainKernels implements Kernels {
     }
 
     @Override
+    public void scatter(Tensor rows, int[] at, Tensor x) {
+        Operands.scatter(rows, at, x);
+        for (int t = 0; t < at.length; t++) {
+            writeRow(x, at[t], row(rows, t));
+        }
+    }
+
+    @Override
     public void add(Tensor x, Tensor y) {
         Operands.matrix("y", y, x.rows(), x.columns());
         map(x, (t, i) -> x.get(t, i) + y.get(t, i));
+    }
+
+    @Override
+    public void addBias(Tensor x, Tensor bias) {
+        Operands.vector("bias", bias, x.columns());
+        map(x, (t, i) -> x.get(t, i) + bias.get(0, i));
+    }
+
+    @Override
+    public void biasGelu(Tensor x, Tensor bias, Gelu form) {
+        Operands.vector("bias", bias, x.columns());
+        map(x, (t, i) -> form.of((double) x.get(t, i) + bias.get(0, i)));
+    }
+
+    @Override
+    public void layerNorm(Tensor x, Tensor weight, Tensor bias, float eps, Tensor out) {
+        Operands.layerNorm(x, weight, bias, out);
+        forEachRow(x, t -> {
+            float[] row = row(x, t);
+            double mean = 0;
+            for (float value : row) {
+                mean += (double) value / row.length;
+            }
+            double variance = 0;
+            for (float value : row) {
+                variance += (value - mean) * (value - mean) / row.length;
+            }
+            double scale = 1 / Math.sqrt(variance + eps);
+            for (int i = 0; i < row.length; i++) {
+                out.set(t, i, (float) ((row[i] - mean) * scale * weight.get(0, i) + bias.get(0, i)));
+            }
+        });
     }
 
     @Override
@@ -213,6 +253,47 @@ public final class PlainKernels implements Kernels {
         }
         for (int c = 0; c < headDim; c++) {
             out.set(row, (long) head * headDim + c, (float) (weighted[c] / sum));
+        }
+    }
+
+    @Override
+    public void frameAttention(Tensor q, Tensor k, Tensor v, int headDim, List<Span> frames, Tensor out) {
+        Operands.frameAttention(q, k, v, headDim, frames, out);
+        int heads = Math.toIntExact(q.columns() / headDim);
+        for (Span frame : frames) {
+            pool.run(frame.count() * heads, 1, (worker, from, to) -> {
+                for (int i = from; i < to; i++) {
+                    attend(q, k, v, frame.row() + i / heads, (long) (i % heads) * headDim, headDim, frame, out);
+                }
+            });
+        }
+    }
+
+    /** One head of one row over its frame; {@code column} is where the head begins. */
+    private static void attend(
+            Tensor q, Tensor k, Tensor v, int row, long column, int headDim, Span frame, Tensor out) {
+        float[] query = new float[headDim];
+        q.decode(row, column, headDim, query, 0);
+        float[] entry = new float[headDim];
+        double[] score = new double[frame.count()];
+        double max = Double.NEGATIVE_INFINITY;
+        for (int p = 0; p < score.length; p++) {
+            k.decode(frame.row() + p, column, headDim, entry, 0);
+            score[p] = dot(query, 0, entry, 0, headDim) / Math.sqrt(headDim);
+            max = Math.max(max, score[p]);
+        }
+        double sum = 0;
+        double[] weighted = new double[headDim];
+        for (int p = 0; p < score.length; p++) {
+            double weight = Math.exp(score[p] - max);
+            sum += weight;
+            v.decode(frame.row() + p, column, headDim, entry, 0);
+            for (int c = 0; c < headDim; c++) {
+                weighted[c] += weight * entry[c];
+            }
+        }
+        for (int c = 0; c < headDim; c++) {
+            out.set(row, column + c, (float) (weighted[c] / sum));
         }
     }
 

@@ -2,6 +2,7 @@ package dev.jwen.kernel.vector;
 
 import dev.jwen.kernel.DeltaHeads;
 import dev.jwen.kernel.Experts;
+import dev.jwen.kernel.Gelu;
 import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.KvCache;
 import dev.jwen.kernel.MatrixProducts;
@@ -29,6 +30,8 @@ public final class VectorKernels implements Kernels {
     private final VectorAttention attention;
     private final VectorDelta delta;
     private final VectorExperts experts;
+    private final VectorVision vision;
+    private final VectorFrames frames;
 
     public VectorKernels(int threads) {
         this(new WorkerPool(threads), null);
@@ -43,6 +46,8 @@ public final class VectorKernels implements Kernels {
         attention = new VectorAttention(pool, products);
         delta = new VectorDelta(pool, products);
         experts = new VectorExperts(pool, matmul, rows, scratch);
+        vision = new VectorVision(pool);
+        frames = new VectorFrames(pool);
     }
 
     @Override
@@ -152,6 +157,31 @@ public final class VectorKernels implements Kernels {
     @Override
     public void gatedNorm(Tensor x, Tensor z, Tensor weight, float eps, Tensor out) {
         rows.gatedNorm(x, z, weight, eps, out);
+    }
+
+    @Override
+    public void scatter(Tensor from, int[] at, Tensor x) {
+        vision.scatter(from, at, x);
+    }
+
+    @Override
+    public void addBias(Tensor x, Tensor bias) {
+        vision.addBias(x, bias);
+    }
+
+    @Override
+    public void biasGelu(Tensor x, Tensor bias, Gelu form) {
+        vision.biasGelu(x, bias, form);
+    }
+
+    @Override
+    public void layerNorm(Tensor x, Tensor weight, Tensor bias, float eps, Tensor out) {
+        vision.layerNorm(x, weight, bias, eps, out);
+    }
+
+    @Override
+    public void frameAttention(Tensor q, Tensor k, Tensor v, int headDim, List<Span> spans, Tensor out) {
+        frames.attend(q, k, v, headDim, spans, out);
     }
 
     @Override

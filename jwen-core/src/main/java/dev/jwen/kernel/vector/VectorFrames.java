@@ -1,0 +1,193 @@
+package dev.jwen.kernel.vector;
+
+import static dev.jwen.kernel.vector.Lanes.BYTES;
+import static dev.jwen.kernel.vector.Lanes.F;
+import static dev.jwen.kernel.vector.Lanes.FLOAT;
+import static dev.jwen.kernel.vector.Lanes.L;
+import static dev.jwen.kernel.vector.Lanes.LE;
+import static dev.jwen.kernel.vector.Lanes.RAM;
+
+import dev.jwen.kernel.Operands;
+import dev.jwen.kernel.Span;
+import dev.jwen.kernel.WorkerPool;
+import dev.jwen.tensor.Tensor;
+import java.util.Arrays;
+import java.util.List;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * Softmax attention in both directions inside frames of any size.
+ *
+ * <p>Keys and values are copied first so that those of one head lie together: in rows of all heads they are a power of two
+ * apart, and compete for the same lines of the cache. A piece of work is a tile: up to {@value #TILE_ROWS} queries of one
+ * head, transposed so that the lanes are queries. It runs over the frame in blocks of {@value #BLOCK} positions with
+ * online softmax: the maximum m may grow with every block, and what was summed so far shrinks by exp(m_old - m_new). So
+ * scores, maxima and sums need nothing across lanes, and no more than a block of scores exists at a time.
+ */
+public final class VectorFrames {
+    /** Queries of a tile: with a block of keys, what is kept for them stays in the second-level cache. */
+    private static final int TILE_ROWS = 96;
+
+    private static final int BLOCK = 64;
+
+    /** A maximum below all scores that, unlike infinity, can be subtracted from itself. */
+    private static final float NO_SCORE = -1e30f;
+
+    private final WorkerPool pool;
+    private final Worker[] workers;
+    private final Buffer keys = new Buffer();
+    private final Buffer values = new Buffer();
+
+    public VectorFrames(WorkerPool pool) {
+        this.pool = pool;
+        this.workers = new Worker[pool.threads()];
+        Arrays.setAll(workers, i -> new Worker());
+    }
+
+    private static final class Worker {
+        final Buffer queries = new Buffer();
+        final Buffer scores = new Buffer();
+        final Buffer result = new Buffer();
+    }
+
+    /**
+     * The shape of one call.
+     *
+     * @param width head size rounded up to whole tiles
+     */
+    private record Shape(Tensor q, Tensor out, int heads, int headDim, int width, long keys, long values) {
+        /** Offset of a row of one head in the copies of keys and values. */
+        long packed(int head, long row) {
+            return 4L * width * (head * q.rows() + row);
+        }
+
+        long head(Tensor t, int row, int head) {
+            return Lanes.address(t, row) + 4L * head * headDim;
+        }
+    }
+
+    /** See {@link dev.jwen.kernel.Kernels#frameAttention}. */
+    public void attend(Tensor q, Tensor k, Tensor v, int headDim, List<Span> frames, Tensor out) {
+        Operands.frameAttention(q, k, v, headDim, frames, out);
+        int heads = Math.toIntExact(q.columns() / headDim);
+        int width = Math.ceilDiv(headDim, Tiles.ROWS) * Tiles.ROWS;
+        // The last tile of keys may reach beyond the last row.
+        long bytes = 4L * width * (heads * q.rows() + Tiles.ROWS);
+        Shape shape = new Shape(q, out, heads, headDim, width, keys.address(bytes), values.address(bytes));
+        pack(k, shape, shape.keys);
+        pack(v, shape, shape.values);
+        // How many pieces of work come before each frame.
+        int[] starts = new int[frames.size() + 1];
+        for (int f = 0; f < frames.size(); f++) {
+            starts[f + 1] =
+                    Math.addExact(starts[f], heads * Math.ceilDiv(frames.get(f).count(), TILE_ROWS));
+        }
+        pool.run(starts[frames.size()], 1, (worker, from, to) -> {
+            for (int i = from; i < to; i++) {
+                int at = Arrays.binarySearch(starts, i);
+                int f = at >= 0 ? at : -at - 2;
+                Span frame = frames.get(f);
+                int tiles = Math.ceilDiv(frame.count(), TILE_ROWS);
+                run(workers[worker], shape, frame, (i - starts[f]) / tiles, (i - starts[f]) % tiles * TILE_ROWS);
+            }
+        });
+    }
+
+    private void pack(Tensor x, Shape shape, long to) {
+        int padding = shape.width - shape.headDim;
+        pool.run(Math.toIntExact(x.rows()), 64, (worker, from, end) -> {
+            for (int head = 0; head < shape.heads; head++) {
+                for (int row = from; row < end; row++) {
+                    long packed = to + shape.packed(head, row);
+                    Unpack.f32(shape.head(x, row, head), shape.headDim, packed);
+                    if (padding > 0) {
+                        Lanes.clear(packed + 4L * shape.headDim, padding);
+                    }
+                }
+            }
+        });
+    }
+
+    /** The queries from {@code first} on, counted in the frame. */
+    private static void run(Worker worker, Shape shape, Span frame, int head, int first) {
+        int rows = Math.min(TILE_ROWS, frame.count() - first);
+        int lanes = Lanes.padded(rows);
+        int width = shape.width;
+        long queries = worker.queries.address(4L * width * lanes);
+        transposeQueries(shape, head, frame.row() + first, rows, lanes, queries);
+        // For each query its maximum, its sum and the factor of this block; then the weighted values, (width, queries).
+        long max = worker.result.address(4L * lanes * (width + 3));
+        long sum = max + 4L * lanes;
+        long result = max + 12L * lanes;
+        Lanes.clear(max, (long) lanes * (width + 3));
+        for (int r = 0; r < lanes; r++) {
+            RAM.set(FLOAT, max + 4L * r, NO_SCORE);
+        }
+        long scores = worker.scores.address(4L * BLOCK * lanes);
+        for (int position = 0; position < frame.count(); position += BLOCK) {
+            int count = Math.min(BLOCK, frame.count() - position);
+            int rounded = Math.ceilDiv(count, Tiles.ROWS) * Tiles.ROWS;
+            long at = shape.packed(head, frame.row() + position);
+            Lanes.clear(scores, (long) rounded * lanes);
+            Tiles.outer(
+                    shape.keys + at, 4L * width, 4, queries, 4L * lanes, width, scores, 4L * lanes, rounded, lanes / L);
+            soften(scores, count, lanes, max, result, width);
+            Tiles.outer(
+                    shape.values + at, 4, 4L * width, scores, 4L * lanes, count, result, 4L * lanes, width, lanes / L);
+        }
+        for (int r = 0; r < rows; r++) {
+            long to = shape.head(shape.out, frame.row() + first + r, head);
+            float factor = 1 / RAM.get(FLOAT, sum + 4L * r);
+            for (int c = 0; c < shape.headDim; c++) {
+                RAM.set(FLOAT, to + 4L * c, factor * RAM.get(FLOAT, result + 4L * ((long) c * lanes + r)));
+            }
+        }
+    }
+
+    private static void transposeQueries(Shape shape, int head, int row, int rows, int lanes, long queries) {
+        float scale = (float) (1 / Math.sqrt(shape.headDim));
+        Lanes.clear(queries, (long) shape.width * lanes);
+        for (int r = 0; r < rows; r++) {
+            long from = shape.head(shape.q, row + r, head);
+            for (int c = 0; c < shape.headDim; c++) {
+                RAM.set(FLOAT, queries + 4L * ((long) c * lanes + r), scale * RAM.get(FLOAT, from + 4L * c));
+            }
+        }
+    }
+
+    /**
+     * Online softmax of one block: scores become weights.
+     *
+     * @param max address of the maxima; the sums follow {@code lanes} later, then room for {@code lanes} factors
+     */
+    private static void soften(long scores, int count, int lanes, long max, long result, int width) {
+        long row = 4L * lanes;
+        for (long lane = 0; lane < row; lane += BYTES) {
+            FloatVector before = FloatVector.fromMemorySegment(F, RAM, max + lane, LE);
+            FloatVector now = before;
+            for (int p = 0; p < count; p++) {
+                now = now.max(FloatVector.fromMemorySegment(F, RAM, scores + lane + p * row, LE));
+            }
+            FloatVector shrink = Exp.exp(before.sub(now));
+            FloatVector sum =
+                    FloatVector.fromMemorySegment(F, RAM, max + row + lane, LE).mul(shrink);
+            for (int p = 0; p < count; p++) {
+                long at = scores + lane + p * row;
+                FloatVector weight =
+                        Exp.exp(FloatVector.fromMemorySegment(F, RAM, at, LE).sub(now));
+                weight.intoMemorySegment(RAM, at, LE);
+                sum = sum.add(weight);
+            }
+            now.intoMemorySegment(RAM, max + lane, LE);
+            sum.intoMemorySegment(RAM, max + row + lane, LE);
+            shrink.intoMemorySegment(RAM, max + 2 * row + lane, LE);
+        }
+        for (int c = 0; c < width; c++) {
+            for (long lane = 0; lane < row; lane += BYTES) {
+                FloatVector.fromMemorySegment(F, RAM, result + c * row + lane, LE)
+                        .mul(FloatVector.fromMemorySegment(F, RAM, max + 2 * row + lane, LE))
+                        .intoMemorySegment(RAM, result + c * row + lane, LE);
+            }
+        }
+    }
+}
