@@ -76,16 +76,33 @@ final class ModelFiles {
                     directory, "has neither .safetensors nor .gguf files. Name the directory or file of a model.");
         }
         // The vision tower comes as a file of its own beside the text model.
-        List<Path> text = all.stream()
-                .filter(file ->
-                        !file.getFileName().toString().toLowerCase(Locale.ROOT).contains("mmproj"))
-                .toList();
+        List<Path> text =
+                all.stream().filter(file -> !VisionFiles.isMmproj(file)).toList();
         List<Path> candidates = text.isEmpty() ? all : text;
         if (candidates.stream().map(ModelFiles::model).distinct().count() > 1) {
             throw CheckpointException.in(
                     directory, "holds several GGUF models. Name one of them: %s", names(candidates));
         }
         return GgufCheckpoint.open(directory, candidates.getFirst(), arena);
+    }
+
+    /**
+     * The vision file in the directory of a GGUF model, or null if there is none.
+     *
+     * @param model the file, or the directory that was opened in its place
+     */
+    static @Nullable Path mmprojBeside(Path model) {
+        boolean isDirectory = Files.isDirectory(model);
+        Path directory = isDirectory
+                ? model
+                : Objects.requireNonNull(model.toAbsolutePath().getParent());
+        List<Path> found =
+                list(directory, GGUF).stream().filter(VisionFiles::isMmproj).toList();
+        if (found.size() < 2) {
+            return found.isEmpty() ? null : found.getFirst();
+        }
+        throw CheckpointException.in(
+                directory, "holds several vision files. Name the one of this model with --mmproj: %s", names(found));
     }
 
     private static String model(Path file) {

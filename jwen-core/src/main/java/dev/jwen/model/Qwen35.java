@@ -78,9 +78,12 @@ public final class Qwen35 implements AutoCloseable {
             Tensor y = scratch.f32(batch.size(), config.hiddenSize()); // (T, D), output of each block
             Tensor cos = scratch.f32(batch.size(), config.rope().rotaryDim() / 2);
             Tensor sin = scratch.f32(batch.size(), config.rope().rotaryDim() / 2);
-            rope.fill(positions(batch), cos, sin);
+            rope.fill(batch.positions(), cos, sin);
 
             kernels.embed(weights.embedTokens(), batch.ids(), x);
+            for (Batch.Features seen : batch.features()) {
+                kernels.scatter(seen.rows(), seen.at(), x);
+            }
             probe.see(-1, "embed_tokens", x);
             kernels.rmsNorm(x, weights.layers().getFirst().inputLayernorm(), eps, h);
             for (int i = 0; i < config.numHiddenLayers(); i++) {
@@ -105,7 +108,7 @@ public final class Qwen35 implements AutoCloseable {
             lmHead(h, batch.logitRows());
         }
         for (int s = 0; s < batch.states().size(); s++) {
-            batch.states().get(s).advanced(batch.spans().get(s).count());
+            batch.states().get(s).advanced(batch.spans().get(s).count(), batch.nextPosition(s));
         }
         return logits;
     }
@@ -194,17 +197,6 @@ public final class Qwen35 implements AutoCloseable {
         return layer + 1 < config.numHiddenLayers()
                 ? weights.layers().get(layer + 1).inputLayernorm()
                 : weights.norm();
-    }
-
-    /** Text: time, height and width are all the index in the sequence. */
-    private static int[][] positions(Batch batch) {
-        int[] index = new int[batch.size()];
-        for (var span : batch.spans()) {
-            for (int i = 0; i < span.count(); i++) {
-                index[span.row() + i] = span.past() + i;
-            }
-        }
-        return new int[][] {index, index, index};
     }
 
     private static List<KvCache> caches(Batch batch, int layer) {

@@ -21,6 +21,7 @@ public final class State implements AutoCloseable {
     private final List<LayerState> layers;
 
     private int length;
+    private int nextPosition;
     private boolean interrupted;
     private boolean closed;
 
@@ -61,10 +62,11 @@ public final class State implements AutoCloseable {
         }
     }
 
-    private State(MemoryPool pool, List<LayerState> layers, int length) {
+    private State(MemoryPool pool, List<LayerState> layers, int length, int nextPosition) {
         this.pool = pool;
         this.layers = layers;
         this.length = length;
+        this.nextPosition = nextPosition;
     }
 
     /**
@@ -87,12 +89,17 @@ public final class State implements AutoCloseable {
                                     pool.take(DataType.F32, heads.valueHeads(), heads.keyDim(), heads.valueDim()));
                     });
         }
-        return new State(pool, layers, 0);
+        return new State(pool, layers, 0, 0);
     }
 
     /** Tokens read so far. */
     public int length() {
         return length;
+    }
+
+    /** The position of the next text token: the length, or less after pictures, whose tokens share positions. */
+    public int nextPosition() {
+        return nextPosition;
     }
 
     /** A state at the same point that goes its own way from here. */
@@ -102,7 +109,7 @@ public final class State implements AutoCloseable {
         for (LayerState layer : layers) {
             copies.add(layer.fork(pool, length));
         }
-        return new State(pool, copies, length);
+        return new State(pool, copies, length, nextPosition);
     }
 
     /** Bytes this state reaches, KV blocks that it shares with forks included. */
@@ -144,8 +151,9 @@ public final class State implements AutoCloseable {
     }
 
     /** Ends the step that {@link #advance} began. */
-    void advanced(int count) {
+    void advanced(int count, int nextPosition) {
         length += count;
+        this.nextPosition = nextPosition;
         interrupted = false;
     }
 

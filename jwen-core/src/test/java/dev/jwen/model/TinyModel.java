@@ -14,7 +14,7 @@ import java.util.List;
 
 /** An opened golden model with the few operations that tests need. */
 final class TinyModel implements AutoCloseable {
-    private final Checkpoint checkpoint;
+    final Checkpoint checkpoint;
     private final Kernels kernels;
     final Qwen35 network;
 
@@ -39,6 +39,17 @@ final class TinyModel implements AutoCloseable {
             at += piece;
         }
         assertThat(at).isEqualTo(ids.length);
+        return rows;
+    }
+
+    /** Logits of every token of an input that is read in pieces of {@code piece} tokens. */
+    List<float[]> read(State state, ModelInput input, int piece) {
+        List<float[]> rows = new ArrayList<>();
+        for (int at = 0; at < input.length(); at += piece) {
+            Batch batch = new Batch();
+            batch.add(state, input, at, Math.min(input.length(), at + piece), Batch.Logits.ALL);
+            rows.addAll(rows(network.forward(batch)));
+        }
         return rows;
     }
 
