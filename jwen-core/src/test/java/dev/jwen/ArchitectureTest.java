@@ -38,7 +38,16 @@ class ArchitectureTest {
             Map.entry("generate", Set.of("model", "kernel", "tokenizer", "tensor")),
             Map.entry(
                     "engine",
-                    Set.of("generate", "model", "chat", "kernel", "checkpoint", "tokenizer", "template", "tensor")));
+                    Set.of(
+                            "generate",
+                            "model",
+                            "chat",
+                            "media",
+                            "kernel",
+                            "checkpoint",
+                            "tokenizer",
+                            "template",
+                            "tensor")));
 
     /** API → the rooms that own it. */
     private static final Map<String, Set<String>> OWNERS = Map.ofEntries(

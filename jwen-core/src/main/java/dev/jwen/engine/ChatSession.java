@@ -4,14 +4,11 @@ import dev.jwen.chat.ChatTemplate;
 import dev.jwen.chat.Conversation;
 import dev.jwen.chat.Event;
 import dev.jwen.chat.Prompt;
-import dev.jwen.chat.PromptPiece;
 import dev.jwen.chat.RenderOptions;
 import dev.jwen.chat.Response;
 import dev.jwen.chat.ResponseParser;
 import dev.jwen.generate.Sampler;
 import dev.jwen.generate.SamplingOptions;
-import dev.jwen.tokenizer.Tokenizer;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
@@ -32,6 +29,7 @@ public final class ChatSession implements AutoCloseable {
     private final Engine engine;
     private final ChatTemplate template;
     private final Session session;
+    private final MediaSource media;
 
     /**
      * An answer.
@@ -42,11 +40,21 @@ public final class ChatSession implements AutoCloseable {
     public record Reply(Response response, Completion completion) {}
 
     /**
-     * A conversation that has not begun.
+     * A conversation that has not begun, whose pictures and videos come as data URLs.
      *
      * @throws IllegalArgumentException if the model has no chat template
      */
     public ChatSession(Engine engine) {
+        this(engine, MediaSource.DATA_URLS);
+    }
+
+    /**
+     * A conversation that has not begun.
+     *
+     * @param media where its pictures and videos are found
+     * @throws IllegalArgumentException if the model has no chat template
+     */
+    public ChatSession(Engine engine, MediaSource media) {
         ChatTemplate own = engine.template();
         if (own == null) {
             throw new IllegalArgumentException(
@@ -54,6 +62,7 @@ public final class ChatSession implements AutoCloseable {
                             .formatted(engine.checkpoint().path()));
         }
         this.engine = engine;
+        this.media = media;
         this.template = own;
         this.session = engine.newSession();
     }
@@ -76,7 +85,12 @@ public final class ChatSession implements AutoCloseable {
         SamplingOptions sampling = options == null ? engine.samplingDefaults(prompt.thinking()) : options;
         RandomGenerator ids = Sampler.random(sampling.seed() == null ? System.nanoTime() : sampling.seed());
         ResponseParser parser = new ResponseParser(prompt.thinking(), conversation.tools(), ids);
-        Completion completion = session.generate(encode(prompt.pieces()), sampling, new Listener() {
+        List<Seen> seen = see(prompt, listener);
+        if (seen.size() < prompt.media().size()) {
+            parser.finish().forEach(events);
+            return new Reply(parser.response(), Completion.CANCELLED_UNREAD);
+        }
+        Completion completion = session.generate(engine.encode(prompt.pieces(), seen), sampling, new Listener() {
             @Override
             public void prompt(int read, int total) {
                 listener.prompt(read, total);
@@ -99,7 +113,8 @@ public final class ChatSession implements AutoCloseable {
 
     /** The tokens of a conversation as the model would read it, with the start of an answer at the end. */
     public int[] tokens(Conversation conversation, @Nullable Boolean thinking) {
-        return encode(render(conversation, thinking).pieces());
+        Prompt prompt = render(conversation, thinking);
+        return engine.encode(prompt.pieces(), see(prompt, Listener.NONE)).ids();
     }
 
     /** Whether an answer begins with thinking when it is asked for like this. */
@@ -128,22 +143,8 @@ public final class ChatSession implements AutoCloseable {
         return session.sizeBytes();
     }
 
-    /** Spellings of special tokens count only where the template wrote them, not where a user typed them. */
-    private int[] encode(List<PromptPiece> pieces) {
-        Tokenizer tokenizer = engine.tokenizer();
-        List<int[]> parts = new ArrayList<>();
-        int length = 0;
-        for (PromptPiece piece : pieces) {
-            int[] ids = piece.trusted() ? tokenizer.encode(piece.text()) : tokenizer.encodeUntrusted(piece.text());
-            parts.add(ids);
-            length += ids.length;
-        }
-        int[] all = new int[length];
-        int at = 0;
-        for (int[] part : parts) {
-            System.arraycopy(part, 0, all, at, part.length);
-            at += part.length;
-        }
-        return all;
+    /** What the prompt shows, or less if the listener cancelled. Text alone leaves the vision tower untouched. */
+    private List<Seen> see(Prompt prompt, Listener listener) {
+        return prompt.media().isEmpty() ? List.of() : engine.vision().see(prompt.media(), media, listener);
     }
 }

@@ -19,6 +19,9 @@ public record Completion(
         long promptNanos,
         long decodeNanos) {
 
+    /** Of a prompt that was not even encoded when the listener cancelled. */
+    static final Completion CANCELLED_UNREAD = new Completion("", FinishReason.CANCELLED, 0, 0, 0, 0, 0);
+
     /** Why it ended. */
     public enum FinishReason {
         /** The model ended its turn. */

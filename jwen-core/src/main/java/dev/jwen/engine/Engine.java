@@ -2,6 +2,7 @@ package dev.jwen.engine;
 
 import dev.jwen.chat.AddedToken;
 import dev.jwen.chat.ChatTemplate;
+import dev.jwen.chat.PromptPiece;
 import dev.jwen.checkpoint.Checkpoint;
 import dev.jwen.checkpoint.CheckpointException;
 import dev.jwen.generate.Preset;
@@ -11,6 +12,7 @@ import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.KvCache;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.model.Config;
+import dev.jwen.model.ModelInput;
 import dev.jwen.model.ParameterCount;
 import dev.jwen.model.Qwen35;
 import dev.jwen.tensor.DataType;
@@ -45,19 +47,26 @@ public final class Engine implements AutoCloseable {
      * @param exact true chooses a back end that computes in float32 where none is named; false the fastest
      * @param kvType type in which keys and values are remembered: F32, BF16 or Q8_0; null for F32 if exact, else BF16
      * @param contextTokens longest sequence, or 0 for what the model was made for
+     * @param vision how pictures and videos are seen
      */
     public record Options(
             @Nullable String backend,
             int threads,
             boolean exact,
             @Nullable DataType kvType,
-            int contextTokens) {
+            int contextTokens,
+            VisionOptions vision) {
         public static final Options DEFAULT = new Options(null, 0, false, null, 0);
 
         public Options {
             if (kvType != null) {
                 KvCache.requireType(kvType);
             }
+        }
+
+        public Options(
+                @Nullable String backend, int threads, boolean exact, @Nullable DataType kvType, int contextTokens) {
+            this(backend, threads, exact, kvType, contextTokens, VisionOptions.DEFAULT);
         }
 
         /** The type of the KV cache that these options mean. */
@@ -74,6 +83,8 @@ public final class Engine implements AutoCloseable {
     private final Set<Integer> stopIds;
     private final Options options;
     private final long parameters;
+    private final PromptEncoder prompts;
+    private @Nullable Vision vision;
 
     private Engine(Checkpoint checkpoint, Kernels kernels, Options options) {
         this.checkpoint = checkpoint;
@@ -84,6 +95,7 @@ public final class Engine implements AutoCloseable {
         String source = checkpoint.chatTemplate();
         this.template = source == null ? null : ChatTemplate.of(source, addedTokens(tokenizer), Map.of());
         this.stopIds = stopIds(checkpoint, tokenizer);
+        this.prompts = new PromptEncoder(tokenizer, options.vision().videoWrapper());
         this.parameters = ParameterCount.of(checkpoint, network.config()).text();
         if (tokenizer.vocabularySize() > network.config().vocabSize()) {
             throw new CheckpointException(
@@ -162,6 +174,39 @@ public final class Engine implements AutoCloseable {
         return own ? preset.withGenerationConfig(checkpoint.generationConfig()) : preset;
     }
 
+    /**
+     * How the model sees pictures and videos; its weights are looked for when it is first asked for.
+     *
+     * @throws IllegalArgumentException if the model has no vision tower
+     * @throws CheckpointException if the tower is broken or of another model
+     */
+    public Vision vision() {
+        if (vision == null) {
+            vision = Vision.of(checkpoint, network, options.vision());
+        }
+        return vision;
+    }
+
+    /**
+     * What a sequence reads of a prompt.
+     *
+     * @param seen pictures in the order of their placeholders, and videos in the order of theirs
+     * @throws IllegalArgumentException if placeholders and pictures do not match one to one
+     */
+    public ModelInput encode(List<PromptPiece> pieces, List<Seen> seen) {
+        return prompts.encode(pieces, seen);
+    }
+
+    /**
+     * What a sequence reads of token ids, which hold one placeholder for each picture and video or one for each of their
+     * tokens.
+     *
+     * @throws IllegalArgumentException if placeholders and pictures do not match one to one
+     */
+    public ModelInput encode(int[] ids, List<Seen> seen) {
+        return prompts.expand(ids, seen);
+    }
+
     /** A new empty sequence. */
     public Session newSession() {
         return new Session(this);
@@ -191,6 +236,9 @@ public final class Engine implements AutoCloseable {
 
     @Override
     public void close() {
+        if (vision != null) {
+            vision.close();
+        }
         network.close();
         kernels.close();
         checkpoint.close();

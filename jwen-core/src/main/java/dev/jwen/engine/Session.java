@@ -5,6 +5,7 @@ import dev.jwen.generate.Sampler;
 import dev.jwen.generate.SamplingOptions;
 import dev.jwen.generate.StopStrings;
 import dev.jwen.model.Batch;
+import dev.jwen.model.ModelInput;
 import dev.jwen.model.State;
 import dev.jwen.tensor.Tensor;
 import dev.jwen.tokenizer.StreamingDecoder;
@@ -43,7 +44,16 @@ public final class Session implements AutoCloseable {
      * @throws IllegalArgumentException if the prompt is empty or leaves no room in the context
      */
     public Completion generate(int[] prompt, SamplingOptions options, Listener listener) {
-        checkRoom(prompt);
+        return generate(ModelInput.text(prompt), options, listener);
+    }
+
+    /**
+     * Reads a prompt with pictures and answers it.
+     *
+     * @throws IllegalArgumentException if the prompt is empty or leaves no room in the context
+     */
+    public Completion generate(ModelInput prompt, SamplingOptions options, Listener listener) {
+        checkRoom(prompt.length());
         long start = System.nanoTime();
         State known = states.longest(prompt);
         State state = known == null ? engine.network().newState(engine.kvType()) : known;
@@ -55,19 +65,21 @@ public final class Session implements AutoCloseable {
         }
     }
 
-    private Completion generate(int[] prompt, State state, long start, SamplingOptions options, Listener listener) {
+    private Completion generate(
+            ModelInput prompt, State state, long start, SamplingOptions options, Listener listener) {
         int cached = state.length();
-        listener.prompt(cached, prompt.length);
-        int branch = lastMessageStart(prompt);
+        int[] ids = prompt.ids();
+        listener.prompt(cached, ids.length);
+        int branch = lastMessageStart(ids);
         boolean whole = read(prompt, branch, state, Batch.Logits.NONE, listener) != null;
         if (whole && branch > cached) {
-            states.keep(Arrays.copyOf(prompt, branch), state.fork());
+            states.keep(Arrays.copyOf(ids, branch), prompt, state.fork());
         }
-        Tensor logits = whole ? read(prompt, prompt.length, state, Batch.Logits.LAST, listener) : null;
+        Tensor logits = whole ? read(prompt, ids.length, state, Batch.Logits.LAST, listener) : null;
         if (logits == null) {
-            keep(prompt, state);
+            keep(ids, prompt, state);
             long nanos = System.nanoTime() - start;
-            return new Completion("", Completion.FinishReason.CANCELLED, prompt.length, cached, 0, nanos, 0);
+            return new Completion("", Completion.FinishReason.CANCELLED, ids.length, cached, 0, nanos, 0);
         }
         return decode(prompt, cached, start, state, logits, options, listener);
     }
@@ -89,7 +101,7 @@ public final class Session implements AutoCloseable {
     }
 
     /** Reads the prompt up to {@code end} in chunks; the last logits, or null when the listener cancelled. */
-    private @Nullable Tensor read(int[] prompt, int end, State state, Batch.Logits asked, Listener listener) {
+    private @Nullable Tensor read(ModelInput prompt, int end, State state, Batch.Logits asked, Listener listener) {
         Tensor logits = NOTHING;
         while (state.length() < end) {
             if (listener.isCancelled()) {
@@ -98,9 +110,9 @@ public final class Session implements AutoCloseable {
             int from = state.length();
             int to = Math.min(end, from + CHUNK);
             Batch batch = new Batch();
-            batch.add(state, Arrays.copyOfRange(prompt, from, to), to == end ? asked : Batch.Logits.NONE);
+            batch.add(state, prompt, from, to, to == end ? asked : Batch.Logits.NONE);
             logits = engine.network().forward(batch);
-            listener.prompt(to, prompt.length);
+            listener.prompt(to, prompt.length());
         }
         return logits;
     }
@@ -108,14 +120,14 @@ public final class Session implements AutoCloseable {
     private static final Tensor NOTHING = Tensor.f32(0, 0);
 
     private Completion decode(
-            int[] prompt,
+            ModelInput prompt,
             int cached,
             long start,
             State state,
             Tensor firstLogits,
             SamplingOptions options,
             Listener listener) {
-        History history = new History(prompt);
+        History history = new History(prompt.ids());
         RandomGenerator random = Sampler.random(options.seed() == null ? System.nanoTime() : options.seed());
         StreamingDecoder decoder = new StreamingDecoder(engine.tokenizer(), true);
         StopStrings stops = new StopStrings(options.stop());
@@ -126,7 +138,7 @@ public final class Session implements AutoCloseable {
         while (reason == null) {
             int token = sampler.sample(logits, 0, options, history, random);
             history.append(token);
-            int answered = history.length() - prompt.length;
+            int answered = history.length() - prompt.length();
             firstToken = answered == 1 ? System.nanoTime() : firstToken;
             if (engine.stopIds().contains(token)) {
                 reason = Completion.FinishReason.STOP;
@@ -150,13 +162,13 @@ public final class Session implements AutoCloseable {
         if (reason != Completion.FinishReason.STOP_STRING) {
             say(stops.feed(decoder.finish()) + stops.finish(), text, listener);
         }
-        keep(tokens(history), state);
+        keep(tokens(history), prompt, state);
         return new Completion(
                 text.toString(),
                 reason,
-                prompt.length,
+                prompt.length(),
                 cached,
-                history.length() - prompt.length,
+                history.length() - prompt.length(),
                 firstToken - start,
                 System.nanoTime() - firstToken);
     }
@@ -169,8 +181,8 @@ public final class Session implements AutoCloseable {
     }
 
     /** Keeps the state, which has read a beginning of {@code tokens}. */
-    private void keep(int[] tokens, State state) {
-        states.keep(Arrays.copyOf(tokens, state.length()), state);
+    private void keep(int[] tokens, ModelInput prompt, State state) {
+        states.keep(Arrays.copyOf(tokens, state.length()), prompt, state);
     }
 
     private static int[] tokens(History history) {
@@ -188,14 +200,14 @@ public final class Session implements AutoCloseable {
         return at;
     }
 
-    private void checkRoom(int[] prompt) {
-        if (prompt.length == 0) {
+    private void checkRoom(int length) {
+        if (length == 0) {
             throw new IllegalArgumentException("the prompt is empty; give the model at least one token to continue");
         }
-        if (prompt.length >= engine.contextTokens()) {
+        if (length >= engine.contextTokens()) {
             throw new IllegalArgumentException(
                     "the prompt has %d tokens, which leaves no room for an answer in a context of %d; shorten it or raise the context"
-                            .formatted(prompt.length, engine.contextTokens()));
+                            .formatted(length, engine.contextTokens()));
         }
     }
 }
