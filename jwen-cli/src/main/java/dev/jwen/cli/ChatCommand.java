@@ -43,6 +43,9 @@ final class ChatCommand implements Runnable {
     SamplingFlags sampling = new SamplingFlags();
 
     @Mixin
+    VisionFlags vision = new VisionFlags();
+
+    @Mixin
     AnswerFlags answering = new AnswerFlags();
 
     @Option(names = "--load", paramLabel = "FILE", description = "Go on with a conversation that /save wrote.")
@@ -53,15 +56,15 @@ final class ChatCommand implements Runnable {
     public void run() {
         model.path();
         CommandLine line = Objects.requireNonNull(spec).commandLine();
-        try (Engine engine = model.open()) {
+        try (Engine engine = model.open(vision)) {
             if (!Streams.isInputTerminal()) {
-                begin(new ChatLoop(engine, sampling, Streams::output, line.getOut(), line.getErr()))
+                begin(new ChatLoop(engine, vision.media(), sampling, Streams::output, line.getOut(), line.getErr()))
                         .readLines();
                 return;
             }
             try (Terminal terminal = TerminalBuilder.builder().system(true).build()) {
                 PrintWriter writer = terminal.writer();
-                ChatLoop loop = new ChatLoop(engine, sampling, () -> screen(terminal), writer, writer);
+                ChatLoop loop = new ChatLoop(engine, vision.media(), sampling, () -> screen(terminal), writer, writer);
                 new ChatTerminal(terminal, begin(loop)).run();
             }
         } catch (IOException e) {

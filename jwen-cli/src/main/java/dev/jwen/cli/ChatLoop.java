@@ -1,10 +1,12 @@
 package dev.jwen.cli;
 
+import dev.jwen.chat.ContentPart;
 import dev.jwen.chat.Conversation;
 import dev.jwen.chat.Message;
 import dev.jwen.engine.ChatSession;
 import dev.jwen.engine.Completion;
 import dev.jwen.engine.Engine;
+import dev.jwen.engine.MediaSource;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -24,6 +26,8 @@ final class ChatLoop {
     static final String HELP = """
             /help                 this list
             /clear                forget the conversation (the instructions stay)
+            /image FILE           show a picture with the next message
+            /video FILE           show a video with the next message
             /system TEXT          instructions for the model; without TEXT, show them
             /think on|off|auto    think before answering, or not, or as the model was made
             /think fold|show      fold the thinking to one line, or show it as it comes
@@ -33,6 +37,7 @@ final class ChatLoop {
             /stats                speed and memory
             /exit                 leave (also Ctrl-D)
 
+            A picture dropped into a message is shown in its place.
             A line that ends with \\ goes on in the next.
             \"\"\" opens and closes a message of several lines.
             Ctrl-C stops an answer.""";
@@ -48,15 +53,24 @@ final class ChatLoop {
     private List<Message> messages = new ArrayList<>();
     private @Nullable Boolean thinking;
     private boolean thinkingFolded;
+    /** What will be shown with the next message. */
+    private final List<ContentPart> attached = new ArrayList<>();
+
     private String lastThinking = "";
     private @Nullable Completion lastCompletion;
 
     /** Set from a signal handler while an answer is being made. */
     private volatile boolean cancelled;
 
-    ChatLoop(Engine engine, SamplingFlags sampling, Supplier<Screen> screen, PrintWriter out, PrintWriter err) {
+    ChatLoop(
+            Engine engine,
+            MediaSource media,
+            SamplingFlags sampling,
+            Supplier<Screen> screen,
+            PrintWriter out,
+            PrintWriter err) {
         this.engine = engine;
-        this.session = new ChatSession(engine);
+        this.session = new ChatSession(engine, media);
         this.sampling = sampling;
         this.screen = screen;
         this.out = out;
@@ -123,10 +137,12 @@ final class ChatLoop {
             return true;
         }
         try {
-            if (text.startsWith("/") && !text.startsWith("//")) {
+            List<ContentPart> parts = MediaPaths.parts(text.startsWith("//") ? text.substring(1) : text);
+            boolean startsWithMedia = !(parts.getFirst() instanceof ContentPart.Text);
+            if (text.startsWith("/") && !text.startsWith("//") && !startsWithMedia) {
                 return command(text);
             }
-            answer(text.startsWith("//") ? text.substring(1) : text);
+            answer(parts);
         } catch (RuntimeException e) {
             if (!interactive) {
                 throw e;
@@ -144,6 +160,8 @@ final class ChatLoop {
         switch (name) {
             case "/help", "/?" -> out.println(HELP);
             case "/clear", "/new" -> clear();
+            case "/image" -> attach(new ContentPart.Image(media(argument, name)));
+            case "/video" -> attach(new ContentPart.Video(media(argument, name)));
             case "/system" -> system(argument);
             case "/think" -> think(argument);
             case "/save" -> save(file(argument, name));
@@ -160,10 +178,37 @@ final class ChatLoop {
         return true;
     }
 
-    private void answer(String text) {
+    private void attach(ContentPart part) {
+        engine.vision(); // says now, and not with the next message, if the model cannot see
+        attached.add(part);
+        out.println("(shown with the next message)");
+    }
+
+    private static String media(String argument, String command) {
+        List<ContentPart> dropped = MediaPaths.parts(argument);
+        if (dropped.size() == 1 && dropped.getFirst() instanceof ContentPart.Image image) {
+            return image.source();
+        }
+        if (dropped.size() == 1 && dropped.getFirst() instanceof ContentPart.Video video) {
+            return video.source();
+        }
+        if (argument.matches("(?i)(https?|data):.*")) {
+            return argument;
+        }
+        Path path = file(argument, command);
+        if (!Files.exists(path)) {
+            throw new CommandException("there is no file " + path);
+        }
+        return MediaPaths.absolute(path.toString());
+    }
+
+    private void answer(List<ContentPart> parts) {
         cancelled = false;
+        List<ContentPart> shown = new ArrayList<>(attached);
+        attached.clear();
+        shown.addAll(parts);
         List<Message> asked = new ArrayList<>(messages);
-        asked.add(Message.user(text));
+        asked.add(Message.user(shown));
         Boolean mode = thinking;
         try (Answer answer = Answer.on(screen.get(), out, err, thinkingFolded)) {
             ChatSession.Reply reply = session.reply(
@@ -209,6 +254,7 @@ final class ChatLoop {
     }
 
     private void clear() {
+        attached.clear();
         messages = new ArrayList<>();
         session.clear();
         lastThinking = "";

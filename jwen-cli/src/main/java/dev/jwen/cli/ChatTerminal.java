@@ -27,7 +27,8 @@ final class ChatTerminal {
                 .appName("jwen")
                 .parser(ChatTerminal::parse)
                 .completer(new StringsCompleter(
-                        "/help", "/clear", "/system", "/think", "/save", "/load", "/stats", "/exit"))
+                        "/help", "/clear", "/image", "/video", "/system", "/think", "/save", "/load", "/stats",
+                        "/exit"))
                 .variable(LineReader.HISTORY_FILE, historyFile())
                 .variable(LineReader.HISTORY_SIZE, 2000)
                 .variable(LineReader.SECONDARY_PROMPT_PATTERN, "… ")

@@ -1,8 +1,12 @@
 package dev.jwen.cli;
 
 import dev.jwen.checkpoint.Checkpoint;
+import dev.jwen.checkpoint.CheckpointException;
+import dev.jwen.checkpoint.VisionFiles;
 import dev.jwen.model.Config;
 import dev.jwen.model.ParameterCount;
+import dev.jwen.model.VisionConfig;
+import dev.jwen.model.VisionTower;
 import dev.jwen.model.Weights;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
@@ -12,7 +16,9 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -57,6 +63,13 @@ final class InspectCommand implements Runnable {
             description = "Conversation length for which memory is stated; by default 32768.")
     int context = 32_768;
 
+    @Option(
+            names = "--mmproj",
+            paramLabel = "FILE",
+            description = "The GGUF file with the vision tower; by default the one beside the model.")
+    @Nullable
+    Path mmproj;
+
     @Option(names = "--tensors", description = "List every tensor.")
     boolean tensors;
 
@@ -77,15 +90,47 @@ final class InspectCommand implements Runnable {
             List<String> problems = new ArrayList<>(checkpoint.problems());
             try {
                 Weights.of(checkpoint, config);
-            } catch (dev.jwen.checkpoint.CheckpointException e) {
+            } catch (CheckpointException e) {
                 problems.add(String.valueOf(e.getMessage()));
             }
             PrintWriter out = spec().commandLine().getOut();
+            Tower tower = tower(checkpoint, config, problems);
             if (json) {
-                Output.json(out, facts(checkpoint, config, problems));
+                Output.json(out, facts(checkpoint, config, tower, problems));
             } else {
-                print(out, checkpoint, config, problems);
+                print(out, checkpoint, config, tower, problems);
             }
+        }
+    }
+
+    /** The vision side of a model. */
+    private record Tower(
+            String path, String format, VisionConfig config, long parameters, long sizeBytes, String types) {}
+
+    /** The tower that pictures would go through, or null if there is none or it cannot be used. */
+    private @Nullable Tower tower(Checkpoint checkpoint, Config config, List<String> problems) {
+        try (VisionFiles files = VisionFiles.of(checkpoint, mmproj)) {
+            if (files == null) {
+                return null;
+            }
+            VisionConfig vision = VisionConfig.of(files);
+            VisionTower.requireFitting(files, vision, config);
+            long parameters = 0;
+            Set<String> types = new TreeSet<>();
+            for (String name : files.names()) {
+                parameters += files.tensor(name).size();
+                types.add(files.tensor(name).type().name());
+            }
+            return new Tower(
+                    files.path().toString(),
+                    files.format(),
+                    vision,
+                    parameters,
+                    files.sizeBytes(),
+                    String.join(", ", types));
+        } catch (CheckpointException e) {
+            problems.add("vision: " + e.getMessage());
+            return null;
         }
     }
 
@@ -93,7 +138,8 @@ final class InspectCommand implements Runnable {
         return java.util.Objects.requireNonNull(spec);
     }
 
-    private Map<String, Object> facts(Checkpoint checkpoint, Config config, List<String> problems) {
+    private Map<String, Object> facts(
+            Checkpoint checkpoint, Config config, @Nullable Tower tower, List<String> problems) {
         ParameterCount count = ParameterCount.of(checkpoint, config);
         Map<String, Object> facts = new LinkedHashMap<>();
         facts.put("path", checkpoint.path().toString());
@@ -118,6 +164,19 @@ final class InspectCommand implements Runnable {
         memory.put("kv_bytes", config.kvBytesPerToken(2) * context);
         memory.put("state_bytes", config.stateBytes());
         facts.put("memory", memory);
+        if (tower != null) {
+            Map<String, Object> vision = new LinkedHashMap<>();
+            vision.put("path", tower.path);
+            vision.put("format", tower.format);
+            vision.put("parameters", tower.parameters);
+            vision.put("size_bytes", tower.sizeBytes);
+            vision.put("depth", tower.config.depth());
+            vision.put("hidden_size", tower.config.hiddenSize());
+            vision.put("num_heads", tower.config.numHeads());
+            vision.put("intermediate_size", tower.config.intermediateSize());
+            vision.put("out_hidden_size", tower.config.outHiddenSize());
+            facts.put("vision", vision);
+        }
         facts.put("tokenizer", checkpoint.tokenizerSource() != null);
         facts.put("chat_template", checkpoint.chatTemplate() != null);
         facts.put("problems", problems);
@@ -127,7 +186,8 @@ final class InspectCommand implements Runnable {
         return facts;
     }
 
-    private void print(PrintWriter out, Checkpoint checkpoint, Config config, List<String> problems) {
+    private void print(
+            PrintWriter out, Checkpoint checkpoint, Config config, @Nullable Tower tower, List<String> problems) {
         ParameterCount count = ParameterCount.of(checkpoint, config);
         row(out, "model", checkpoint.path().toString());
         row(out, "format", "%s, %s".formatted(checkpoint.format(), Units.bytes(checkpoint.sizeBytes())));
@@ -183,6 +243,7 @@ final class InspectCommand implements Runnable {
         if (count.vision() + count.mtp() > 0) {
             row(out, "", "%,d vision, %,d MTP head, %,d in all".formatted(count.vision(), count.mtp(), count.total()));
         }
+        printTower(out, checkpoint, tower);
         types(checkpoint).forEach((type, bytes) -> row(out, "stored as " + type, Units.bytes(bytes)));
         row(
                 out,
@@ -205,6 +266,30 @@ final class InspectCommand implements Runnable {
             }
         }
         out.flush();
+    }
+
+    private static void printTower(PrintWriter out, Checkpoint checkpoint, @Nullable Tower tower) {
+        if (tower == null) {
+            row(out, "vision", "none: it reads text only");
+            return;
+        }
+        VisionConfig config = tower.config;
+        row(
+                out,
+                "vision",
+                "%d blocks, hidden %,d, %d heads of %d, width %,d; %,d parameters, %s in %s"
+                        .formatted(
+                                config.depth(),
+                                config.hiddenSize(),
+                                config.numHeads(),
+                                config.headDim(),
+                                config.intermediateSize(),
+                                tower.parameters,
+                                Units.bytes(tower.sizeBytes),
+                                tower.types));
+        if (!tower.path.equals(checkpoint.path().toString())) {
+            row(out, "", tower.path);
+        }
     }
 
     private static void row(PrintWriter out, String name, String value) {

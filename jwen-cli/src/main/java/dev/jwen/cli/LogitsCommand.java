@@ -1,12 +1,17 @@
 package dev.jwen.cli;
 
+import dev.jwen.chat.PromptPiece;
 import dev.jwen.checkpoint.SafetensorsWriter;
+import dev.jwen.engine.Engine;
+import dev.jwen.engine.Seen;
 import dev.jwen.model.Batch;
+import dev.jwen.model.ModelInput;
+import dev.jwen.model.Qwen35;
 import dev.jwen.model.State;
 import dev.jwen.tensor.Tensor;
+import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -23,7 +28,7 @@ import tools.jackson.databind.json.JsonMapper;
 /** Writes the logits of given tokens, for comparing implementations. */
 @Command(
         name = "logits",
-        description = "Writes the logits of given token ids to a safetensors file.",
+        description = "Writes the logits of given tokens to a safetensors file.",
         mixinStandardHelpOptions = true,
         footer = {
             "",
@@ -32,7 +37,11 @@ import tools.jackson.databind.json.JsonMapper;
             "",
             "Examples:",
             "  jwen logits -m Qwen3.5-4B --ids 785,6722,315 -o here.safetensors",
-            "  jwen logits -m Qwen3.5-4B --ids-file ids.json --exact -o here.safetensors"
+            "  jwen logits -m Qwen3.5-4B --ids-file ids.json --exact -o here.safetensors",
+            "  jwen logits -m Qwen3.5-4B --image cat.png --text \"<|vision_start|><|image_pad|><|vision_end|>A\" -o here.safetensors",
+            "",
+            "In a text, special tokens may be spelled. With --image and --video, tokens or text hold one placeholder for",
+            "each of them, pictures and videos in the order of the command line, or ids one for each of their tokens."
         })
 final class LogitsCommand implements Runnable {
     /** Rows of logits computed at once: a row of the published models takes a megabyte. */
@@ -57,6 +66,16 @@ final class LogitsCommand implements Runnable {
     @Nullable
     Path idsFile;
 
+    @Option(names = "--text", paramLabel = "TEXT", description = "Text in place of token ids.")
+    @Nullable
+    String text;
+
+    @Mixin
+    MediaFlags media = new MediaFlags();
+
+    @Mixin
+    VisionFlags vision = new VisionFlags();
+
     @Option(
             names = {"-o", "--output"},
             paramLabel = "FILE",
@@ -67,30 +86,51 @@ final class LogitsCommand implements Runnable {
 
     @Override
     public void run() {
-        int[] tokens = tokens();
-        Path target = Objects.requireNonNull(output);
-        try (ModelOptions.Network opened = options.openNetwork()) {
-            Tensor all = Tensor.f32(tokens.length, opened.network().config().vocabSize());
-            State state = opened.newState();
-            for (int from = 0; from < tokens.length; from += CHUNK) {
-                int to = Math.min(tokens.length, from + CHUNK);
-                Batch batch = new Batch();
-                batch.add(state, Arrays.copyOfRange(tokens, from, to), Batch.Logits.ALL);
-                all.rows(from, to - from).copyFrom(opened.network().forward(batch));
+        int given = (ids.isEmpty() ? 0 : 1) + (idsFile == null ? 0 : 1) + (text == null ? 0 : 1);
+        if (given != 1) {
+            throw new CommandException(
+                    "give the tokens as one of --ids 1,2,3, --ids-file FILE.json and --text \"text\"");
+        }
+        if (text == null && media.isEmpty()) {
+            // Token ids need neither tokenizer nor tower.
+            try (ModelOptions.Network opened = options.openNetwork()) {
+                write(opened.network(), opened.newState(), ModelInput.text(tokens()));
             }
-            SafetensorsWriter.write(target, Map.of("logits", all), Map.of("made_by", "jwen logits"));
-            Objects.requireNonNull(spec)
-                    .commandLine()
-                    .getErr()
-                    .printf("logits of %d tokens written to %s%n", tokens.length, target);
+            return;
+        }
+        try (Engine engine = options.open(vision)) {
+            List<Seen> seen =
+                    media.isEmpty() ? List.of() : engine.vision().see(media.parts(), vision.media(), progress());
+            ModelInput input = text != null
+                    ? engine.encode(List.of(new PromptPiece(text, true)), seen)
+                    : engine.encode(tokens(), seen);
+            write(engine.network(), engine.network().newState(engine.kvType()), input);
         }
     }
 
-    private int[] tokens() {
-        if (ids.isEmpty() == (idsFile == null)) {
-            throw new CommandException("give the tokens either as --ids 1,2,3 or as --ids-file FILE.json");
+    private void write(Qwen35 network, State state, ModelInput input) {
+        Path target = Objects.requireNonNull(output);
+        Tensor all = Tensor.f32(input.length(), network.config().vocabSize());
+        for (int from = 0; from < input.length(); from += CHUNK) {
+            int to = Math.min(input.length(), from + CHUNK);
+            Batch batch = new Batch();
+            batch.add(state, input, from, to, Batch.Logits.ALL);
+            all.rows(from, to - from).copyFrom(network.forward(batch));
         }
+        SafetensorsWriter.write(target, Map.of("logits", all), Map.of("made_by", "jwen logits"));
+        err().printf("logits of %d tokens written to %s%n", input.length(), target);
+    }
+
+    private int[] tokens() {
         return idsFile == null ? ids.stream().mapToInt(Integer::intValue).toArray() : read(idsFile);
+    }
+
+    private PromptProgress progress() {
+        return new PromptProgress(Streams.messages(), err());
+    }
+
+    private PrintWriter err() {
+        return Objects.requireNonNull(spec).commandLine().getErr();
     }
 
     private static int[] read(Path file) {

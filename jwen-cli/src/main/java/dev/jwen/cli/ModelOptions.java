@@ -2,6 +2,7 @@ package dev.jwen.cli;
 
 import dev.jwen.checkpoint.Checkpoint;
 import dev.jwen.engine.Engine;
+import dev.jwen.engine.VisionOptions;
 import dev.jwen.kernel.Backends;
 import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.WorkerPool;
@@ -61,15 +62,15 @@ final class ModelOptions {
     int context;
 
     /** Opens the engine; whoever calls closes it. */
-    Engine open() {
+    Engine open(VisionFlags vision) {
         if (context < 0) {
             throw new CommandException("--context must be a positive number of tokens, found " + context);
         }
-        return Engine.open(path(), options());
+        return Engine.open(path(), options(vision.options()));
     }
 
-    private Engine.Options options() {
-        return new Engine.Options(kernels, threads(), exact, kvType(), context);
+    private Engine.Options options(VisionOptions vision) {
+        return new Engine.Options(kernels, threads(), exact, kvType(), context, vision);
     }
 
     private @Nullable DataType kvType() {
@@ -103,7 +104,10 @@ final class ModelOptions {
         try {
             opened = Backends.open(kernels, threads == 0 ? WorkerPool.defaultThreads() : threads(), exact);
             return new Network(
-                    checkpoint, opened, Qwen35.of(checkpoint, opened), options().cacheType());
+                    checkpoint,
+                    opened,
+                    Qwen35.of(checkpoint, opened),
+                    options(VisionOptions.DEFAULT).cacheType());
         } catch (RuntimeException e) {
             if (opened != null) {
                 opened.close();

@@ -12,11 +12,35 @@ class PromptProgress implements Listener {
     private final Screen screen;
     private final PrintWriter out;
     private @Nullable Progress progress;
+    private @Nullable Progress seeing;
     private int known;
 
     PromptProgress(Screen screen, PrintWriter out) {
         this.screen = screen;
         this.out = out;
+    }
+
+    @Override
+    public void decodingVideo(int done, int total) {
+        show("decoding the video", "%,d frames", done, total);
+    }
+
+    @Override
+    public void encodingPictures(int done, int total) {
+        show("looking", "%,d patches", done, total);
+    }
+
+    /** One line for what is going on before the prompt is read. */
+    private void show(String label, String unit, int done, int total) {
+        if (seeing == null) {
+            seeing = new Progress(screen, out, label, total, unit::formatted, System::nanoTime);
+        }
+        if (done < total) {
+            seeing.update(done);
+        } else {
+            seeing.close();
+            seeing = null;
+        }
     }
 
     @Override
@@ -39,6 +63,9 @@ class PromptProgress implements Listener {
         boolean stopped = isStopped();
         if (stopped && progress != null) {
             progress.close();
+        }
+        if (stopped && seeing != null) {
+            seeing.close();
         }
         return stopped;
     }

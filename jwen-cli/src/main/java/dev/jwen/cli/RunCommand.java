@@ -1,5 +1,6 @@
 package dev.jwen.cli;
 
+import dev.jwen.chat.ContentPart;
 import dev.jwen.chat.Conversation;
 import dev.jwen.chat.Message;
 import dev.jwen.engine.ChatSession;
@@ -33,6 +34,7 @@ import picocli.CommandLine.Spec;
             "",
             "Examples:",
             "  jwen run -m Qwen3.5-4B \"Why is the sky blue?\"",
+            "  jwen run -m Qwen3.5-4B --image receipt.jpg \"What did this cost?\"",
             "  jwen run -m Qwen3.5-4B -f Main.java \"Explain this class.\"",
             "  git diff | jwen run -m Qwen3.5-4B --no-think \"Write a commit message for this change.\"",
             "  jwen run -m Qwen3.5-4B --raw -n 40 \"Once upon a time\""
@@ -58,6 +60,12 @@ final class RunCommand implements Runnable {
     List<Path> files = List.of();
 
     @Mixin
+    MediaFlags media = new MediaFlags();
+
+    @Mixin
+    VisionFlags vision = new VisionFlags();
+
+    @Mixin
     AnswerFlags answering = new AnswerFlags();
 
     @Option(names = "--raw", description = "Let the model continue the prompt as plain text, without a chat template.")
@@ -72,7 +80,10 @@ final class RunCommand implements Runnable {
     @Override
     public void run() {
         String prompt = prompt();
-        try (Engine engine = model.open()) {
+        if (raw && !media.isEmpty()) {
+            throw new CommandException("--raw continues plain text and shows no pictures; leave it out");
+        }
+        try (Engine engine = model.open(vision)) {
             if (raw) {
                 continueText(engine, prompt);
             } else {
@@ -94,7 +105,7 @@ final class RunCommand implements Runnable {
             }
         }
         String prompt = String.join("\n\n", parts);
-        if (prompt.isBlank()) {
+        if (prompt.isBlank() && media.isEmpty()) {
             throw new CommandException(
                     "there is nothing to answer; say jwen run -m MODEL \"your question\", or pipe text in");
         }
@@ -120,9 +131,11 @@ final class RunCommand implements Runnable {
         if (answering.system != null) {
             messages.add(Message.system(answering.system));
         }
-        messages.add(Message.user(prompt));
+        List<ContentPart> question = new ArrayList<>(media.parts());
+        question.add(new ContentPart.Text(prompt));
+        messages.add(Message.user(question));
         Conversation conversation = new Conversation(messages, List.of());
-        ChatSession chat = new ChatSession(engine);
+        ChatSession chat = new ChatSession(engine, vision.media());
         SamplingOptions options = sampling.over(engine.samplingDefaults(chat.thinks(answering.think)));
         PrintWriter out = out();
         try (Answer answer = json ? Answer.silent() : Answer.on(Streams.output(), out, err(), answering.hideThinking)) {

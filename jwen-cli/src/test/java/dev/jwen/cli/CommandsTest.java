@@ -7,6 +7,7 @@ import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -163,6 +164,97 @@ class CommandsTest {
                 .contains("peak memory");
     }
 
+    private static final String TOWER =
+            GOLDEN.resolve("dense-vl/mmproj-dense-vl-F32.gguf").toString();
+    private static final String PICTURE =
+            GOLDEN.resolve("vision-processor/odd-portrait.png").toString();
+
+    /** The shipped text model with a chat template. */
+    private String chatModel() throws IOException {
+        try (Stream<Path> files = Files.list(Path.of(DENSE))) {
+            for (Path file : files.toList()) {
+                Files.copy(file, directory.resolve(file.getFileName()));
+            }
+        }
+        Files.copy(
+                GOLDEN.resolveSibling("chat").resolve("qwen-format.jinja"), directory.resolve("chat_template.jinja"));
+        return directory.toString();
+    }
+
+    private static final String[] SMALL = {"--mmproj", TOWER, "--min-pixels", "4096", "--max-pixels", "65536"};
+
+    private static String[] withSmall(String... arguments) {
+        return Stream.concat(Stream.of(arguments), Stream.of(SMALL)).toArray(String[]::new);
+    }
+
+    @Test
+    void runShowsPicturesToTheModel() throws IOException {
+        String model = chatModel();
+        Outcome blind = jwen("run", "-m", model, "--no-think", "-n", "2", "--json", "What is this?");
+        assertThat(blind.exit).as(blind.err).isZero();
+        Outcome seeing = jwen(
+                withSmall("run", "-m", model, "--no-think", "-n", "2", "--json", "--image", PICTURE, "What is this?"));
+        assertThat(seeing.exit).as(seeing.err).isZero();
+        // vision_start, six tokens, vision_end.
+        assertThat(seeing.json().get("prompt_tokens").asInt())
+                .isEqualTo(blind.json().get("prompt_tokens").asInt() + 8);
+        Outcome twice = jwen(withSmall(
+                "run", "-m", model, "--no-think", "-n", "2", "--json", "--image", PICTURE, "--image", PICTURE));
+        assertThat(twice.exit).as(twice.err).isZero();
+    }
+
+    @Test
+    void picturesThatCannotBeShownGetOneSentence() throws IOException {
+        String model = chatModel();
+        Path broken = Files.writeString(directory.resolve("broken.png"), "no picture");
+        for (List<String> wrong : List.of(
+                List.of("has no vision tower, so it cannot see", "--image", PICTURE),
+                List.of("missing.png", "--image", "missing.png", "--mmproj", TOWER),
+                List.of("broken.png", "--image", broken.toString(), "--mmproj", TOWER),
+                List.of("missing.gguf", "--image", PICTURE, "--mmproj", "missing.gguf"),
+                List.of("lies on the network", "--image", "https://example.org/a.png", "--mmproj", TOWER),
+                List.of("--video-wrapper must be keep or drop", "--video-wrapper", "shrink"),
+                List.of("--raw continues plain text", "--raw", "--image", PICTURE))) {
+            List<String> arguments = new ArrayList<>(List.of("run", "-m", model, "-n", "1", "Hi"));
+            arguments.addAll(wrong.subList(1, wrong.size()));
+            Outcome outcome = jwen(arguments.toArray(String[]::new));
+            assertThat(outcome.exit).as(outcome.err).isEqualTo(1);
+            assertThat(outcome.err)
+                    .startsWith("jwen: ")
+                    .contains(wrong.getFirst())
+                    .doesNotContain("\tat ");
+        }
+    }
+
+    @Test
+    void logitsOfATextAreThoseOfItsTokensPicturesIncluded() throws IOException {
+        String byText = directory.resolve("text.safetensors").toString();
+        String byIds = directory.resolve("ids.safetensors").toString();
+        Outcome text = jwen(withSmall(
+                "logits", "-m", DENSE, "--image", PICTURE, "--text", "<|vision_start|><|image_pad|>", "-o", byText));
+        assertThat(text.exit).as(text.err).isZero();
+        Outcome ids = jwen(withSmall(
+                "logits", "-m", DENSE, "--image", PICTURE, "--ids", "329,332,332,332,332,332,332", "-o", byIds));
+        assertThat(ids.exit).as(ids.err).isZero();
+        JsonNode result = jwen("compare", "--json", byText, byIds).json();
+        assertThat(result.get("tokens").asInt()).isEqualTo(7);
+        assertThat(result.get("maxDifference").asDouble()).isZero();
+        Outcome tooFew = jwen(withSmall("logits", "-m", DENSE, "--image", PICTURE, "--ids", "332,332", "-o", byIds));
+        assertThat(tooFew.err).contains("picture 1 has 6 tokens, but there are 2 placeholders");
+    }
+
+    @Test
+    void inspectShowsTheVisionSide() {
+        assertThat(jwen("inspect", DENSE).out).containsPattern("vision +none: it reads text only");
+        assertThat(jwen("inspect", DENSE, "--mmproj", TOWER).out)
+                .containsPattern("vision +2 blocks, hidden 48, 3 heads of 16, width 96; [0-9,]+ parameters")
+                .contains(TOWER);
+        JsonNode vision =
+                jwen("inspect", DENSE, "--json", "--mmproj", TOWER).json().get("vision");
+        assertThat(vision.get("hidden_size").asInt()).isEqualTo(48);
+        assertThat(vision.get("parameters").asLong()).isPositive();
+    }
+
     static Stream<Arguments> mistakes() {
         return Stream.of(
                 mistake(2, "Unknown option: '--temprature'", "run", "--temprature", "1"),
@@ -178,7 +270,7 @@ class CommandsTest {
                 mistake(1, "no chat template", "run", "-m", QUANTISED, "x"),
                 mistake(1, "no such file", "run", "-m", DENSE, "-f", "missing.txt", "x"),
                 mistake(1, "token id 400 is outside", "logits", "-m", DENSE, "--ids", "1,400", "-o", "never.st"),
-                mistake(1, "either as --ids", "logits", "-m", DENSE, "-o", "never.st"),
+                mistake(1, "as one of --ids", "logits", "-m", DENSE, "-o", "never.st"),
                 mistake(2, "is not an int", "logits", "-m", DENSE, "--ids", "one", "-o", "never.st"),
                 mistake(1, "missing.st", "compare", "missing.st", "missing.st"),
                 mistake(1, "-r must be at least 1", "bench", "-m", DENSE, "-r", "0"),
