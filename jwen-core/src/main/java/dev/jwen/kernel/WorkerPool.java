@@ -14,7 +14,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A job is a range cut into chunks, which the workers take in order from one counter, so that a worker that loses its
  * core delays only the chunk it holds. Between jobs the workers spin for a short while, because the next operation
- * usually follows within microseconds, then park.
+ * usually follows within microseconds, then park. Where another process takes a core away, a worker stands still with its
+ * chunk for a few milliseconds at a time, and everybody waits: for short jobs one thread alone is then faster. So when a
+ * job has waited for most of its time, the caller works alone for a while before it tries again.
  *
  * <p>The counter is one word: the number of the job above, the chunks that nobody has taken below. A worker that took a
  * chunk keeps the job from ending, so the fields that describe the job hold still until the chunk is done.
@@ -22,6 +24,12 @@ import org.jspecify.annotations.Nullable;
 public final class WorkerPool implements AutoCloseable {
     /** How long a worker looks for the next job before it parks: longer than most gaps between two operations. */
     private static final long SPIN_NANOS = 80_000;
+
+    /** A wait that no chunk of the usual size explains: a worker has lost its core. */
+    private static final long LOST_NANOS = 500_000;
+
+    /** How long the caller then works alone. */
+    private static final long ALONE_NANOS = 20_000_000;
 
     private static final long LEFT_MASK = 0xffff_ffffL;
 
@@ -31,6 +39,9 @@ public final class WorkerPool implements AutoCloseable {
     private final AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
     private final List<Worker> workers = new ArrayList<>();
     private volatile boolean closed;
+
+    /** Time until which the caller works alone. */
+    private long aloneUntil = System.nanoTime();
 
     private volatile @Nullable Thread waitingCaller;
 
@@ -91,7 +102,7 @@ public final class WorkerPool implements AutoCloseable {
             throw new IllegalStateException("the worker pool is running a job: one at a time, and never from a task");
         }
         try {
-            if (workers.isEmpty() || total <= grain) {
+            if (workers.isEmpty() || total <= grain || System.nanoTime() - aloneUntil < 0) {
                 runHere(total, grain, task);
             } else {
                 runShared(total, grain, task);
@@ -143,8 +154,14 @@ public final class WorkerPool implements AutoCloseable {
                 LockSupport.unpark(worker);
             }
         }
+        long start = System.nanoTime();
         takeChunks(0);
+        long waiting = System.nanoTime();
         awaitOthers();
+        long end = System.nanoTime();
+        if (end - waiting > LOST_NANOS && end - waiting > waiting - start) {
+            aloneUntil = end + ALONE_NANOS;
+        }
         this.task = null;
         Throwable first = failure.getAndSet(null);
         if (first instanceof Error error) {
