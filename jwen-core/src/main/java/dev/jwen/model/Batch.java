@@ -4,6 +4,7 @@ import dev.jwen.kernel.Span;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What one step advances: any mix of prompt chunks and single decode steps of several sequences. Rows of one sequence
@@ -27,6 +28,7 @@ public final class Batch {
 
     private final List<State> states = new ArrayList<>();
     private final List<Span> spans = new ArrayList<>();
+    private final List<@Nullable Shortlist> shortlists = new ArrayList<>();
     private int[] ids = new int[1];
     private int[] logitRows = new int[1];
     private int size;
@@ -56,6 +58,14 @@ public final class Batch {
         size += tokens.length;
     }
 
+    /** Says that the rows of logits of the sequence added last are needed no further than {@code shortlist}. */
+    public void shorten(Shortlist shortlist) {
+        int first = spans.getLast().row();
+        while (shortlists.size() < logitCount) {
+            shortlists.add(logitRows[shortlists.size()] >= first ? shortlist : null);
+        }
+    }
+
     /** Rows in all. */
     public int size() {
         return size;
@@ -71,6 +81,14 @@ public final class Batch {
 
     int[] ids() {
         return Arrays.copyOf(ids, size);
+    }
+
+    /** By row of logits; null where all logits are wanted. */
+    List<@Nullable Shortlist> shortlists() {
+        while (shortlists.size() < logitCount) {
+            shortlists.add(null);
+        }
+        return shortlists;
     }
 
     int[] logitRows() {
