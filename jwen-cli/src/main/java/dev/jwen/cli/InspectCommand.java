@@ -3,6 +3,7 @@ package dev.jwen.cli;
 import dev.jwen.checkpoint.Checkpoint;
 import dev.jwen.model.Config;
 import dev.jwen.model.ParameterCount;
+import dev.jwen.model.Qwen35;
 import dev.jwen.model.Weights;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
@@ -75,16 +76,17 @@ final class InspectCommand implements Runnable {
         try (Checkpoint checkpoint = Checkpoint.open(model)) {
             Config config = Config.of(checkpoint);
             List<String> problems = new ArrayList<>(checkpoint.problems());
+            long coarseCopy = 0;
             try {
-                Weights.of(checkpoint, config);
+                coarseCopy = Qwen35.coarseCopyBytes(Weights.of(checkpoint, config));
             } catch (dev.jwen.checkpoint.CheckpointException e) {
                 problems.add(String.valueOf(e.getMessage()));
             }
             PrintWriter out = spec().commandLine().getOut();
             if (json) {
-                Output.json(out, facts(checkpoint, config, problems));
+                Output.json(out, facts(checkpoint, config, coarseCopy, problems));
             } else {
-                print(out, checkpoint, config, problems);
+                print(out, checkpoint, config, coarseCopy, problems);
             }
         }
     }
@@ -93,7 +95,7 @@ final class InspectCommand implements Runnable {
         return java.util.Objects.requireNonNull(spec);
     }
 
-    private Map<String, Object> facts(Checkpoint checkpoint, Config config, List<String> problems) {
+    private Map<String, Object> facts(Checkpoint checkpoint, Config config, long coarseCopy, List<String> problems) {
         ParameterCount count = ParameterCount.of(checkpoint, config);
         Map<String, Object> facts = new LinkedHashMap<>();
         facts.put("path", checkpoint.path().toString());
@@ -117,6 +119,7 @@ final class InspectCommand implements Runnable {
         memory.put("kv_bytes_per_token", config.kvBytesPerToken(2));
         memory.put("kv_bytes", config.kvBytesPerToken(2) * context);
         memory.put("state_bytes", config.stateBytes());
+        memory.put("coarse_output_bytes", coarseCopy);
         facts.put("memory", memory);
         facts.put("tokenizer", checkpoint.tokenizerSource() != null);
         facts.put("chat_template", checkpoint.chatTemplate() != null);
@@ -127,7 +130,7 @@ final class InspectCommand implements Runnable {
         return facts;
     }
 
-    private void print(PrintWriter out, Checkpoint checkpoint, Config config, List<String> problems) {
+    private void print(PrintWriter out, Checkpoint checkpoint, Config config, long coarseCopy, List<String> problems) {
         ParameterCount count = ParameterCount.of(checkpoint, config);
         row(out, "model", checkpoint.path().toString());
         row(out, "format", "%s, %s".formatted(checkpoint.format(), Units.bytes(checkpoint.sizeBytes())));
@@ -193,6 +196,12 @@ final class InspectCommand implements Runnable {
                                 context,
                                 Units.bytes(config.kvBytesPerToken(2) * context),
                                 Units.bytes(config.stateBytes())));
+        if (coarseCopy > 0) {
+            row(
+                    out,
+                    "",
+                    "%s coarse copy of the output matrix, unless --full-logits".formatted(Units.bytes(coarseCopy)));
+        }
         row(out, "tokenizer", checkpoint.tokenizerSource() == null ? "none" : "yes");
         row(out, "chat template", checkpoint.chatTemplate() == null ? "none" : "yes");
         row(out, "problems", problems.isEmpty() ? "none found" : problems.getFirst());
