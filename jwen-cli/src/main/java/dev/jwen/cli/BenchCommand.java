@@ -2,6 +2,7 @@ package dev.jwen.cli;
 
 import dev.jwen.model.Batch;
 import dev.jwen.model.ParameterCount;
+import dev.jwen.model.Shortlist;
 import dev.jwen.model.State;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -33,7 +34,9 @@ import picocli.CommandLine.Spec;
             "",
             "Each test runs once to warm up and then -r times; median and spread are printed. A test pp512 reads a",
             "prompt of 512 random tokens, tg128 writes 128 tokens one by one, @ d8192 does so after 8192 tokens.",
-            "--json prints llama-bench's field names, so that its tools read it.",
+            "Writing computes the logits that greedy decoding needs: all that could be the largest, see --full-logits. The",
+            "copy that this takes is complete before the first run.",
+            "--json prints llama-bench's field names, so that its tools read it, and \"logits\": \"largest\" or \"all\".",
             "",
             "Examples:",
             "  jwen bench -m qwen3.5-0.8b-q8_0.gguf",
@@ -154,6 +157,9 @@ final class BenchCommand implements Runnable {
     }
 
     private Result measure(ModelOptions.Network opened, State deep, int prompt, int generated, int depth) {
+        if (generated > 0 && !allLogits()) {
+            opened.network().completeCoarseCopy();
+        }
         Instant when = Instant.now().truncatedTo(ChronoUnit.SECONDS);
         try (State state = deep.fork()) {
             run(opened, state, prompt, generated);
@@ -169,16 +175,25 @@ final class BenchCommand implements Runnable {
         return new Result(prompt, generated, depth, when, seconds);
     }
 
-    private static void run(ModelOptions.Network opened, State state, int prompt, int generated) {
+    private void run(ModelOptions.Network opened, State state, int prompt, int generated) {
         read(opened, state, prompt);
+        Shortlist largest = Shortlist.largest(1, opened.network().config().vocabSize());
         int[] token = new int[1];
         SplittableRandom random = new SplittableRandom(state.length());
         for (int i = 0; i < generated; i++) {
             token[0] = random.nextInt(opened.network().config().vocabSize());
             Batch batch = new Batch();
             batch.add(state, token, Batch.Logits.LAST);
+            if (!allLogits()) {
+                batch.shorten(largest);
+            }
             opened.network().forward(batch);
         }
+    }
+
+    /** Whether every logit of a written token is computed, as with the same options in an answer. */
+    private boolean allLogits() {
+        return options.exact || options.fullLogits;
     }
 
     /** Reads {@code count} random tokens; only the last of them gets logits, as in a real prompt. */
@@ -228,6 +243,7 @@ final class BenchCommand implements Runnable {
         record.put("n_prompt", result.prompt);
         record.put("n_gen", result.generated);
         record.put("n_depth", result.depth);
+        record.put("logits", allLogits() ? "all" : "largest");
         record.put("test_time", result.when.toString());
         record.put("avg_ns", Math.round(meanNanos));
         record.put("stddev_ns", Math.round(deviation(nanos, meanNanos)));

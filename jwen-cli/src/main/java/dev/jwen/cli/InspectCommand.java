@@ -5,6 +5,7 @@ import dev.jwen.checkpoint.CheckpointException;
 import dev.jwen.checkpoint.VisionFiles;
 import dev.jwen.model.Config;
 import dev.jwen.model.ParameterCount;
+import dev.jwen.model.Qwen35;
 import dev.jwen.model.VisionConfig;
 import dev.jwen.model.VisionTower;
 import dev.jwen.model.Weights;
@@ -88,17 +89,18 @@ final class InspectCommand implements Runnable {
         try (Checkpoint checkpoint = Checkpoint.open(model)) {
             Config config = Config.of(checkpoint);
             List<String> problems = new ArrayList<>(checkpoint.problems());
+            long coarseCopy = 0;
             try {
-                Weights.of(checkpoint, config);
+                coarseCopy = Qwen35.coarseCopyBytes(Weights.of(checkpoint, config));
             } catch (CheckpointException e) {
                 problems.add(String.valueOf(e.getMessage()));
             }
             PrintWriter out = spec().commandLine().getOut();
             Tower tower = tower(checkpoint, config, problems);
             if (json) {
-                Output.json(out, facts(checkpoint, config, tower, problems));
+                Output.json(out, facts(checkpoint, config, tower, coarseCopy, problems));
             } else {
-                print(out, checkpoint, config, tower, problems);
+                print(out, checkpoint, config, tower, coarseCopy, problems);
             }
         }
     }
@@ -139,7 +141,7 @@ final class InspectCommand implements Runnable {
     }
 
     private Map<String, Object> facts(
-            Checkpoint checkpoint, Config config, @Nullable Tower tower, List<String> problems) {
+            Checkpoint checkpoint, Config config, @Nullable Tower tower, long coarseCopy, List<String> problems) {
         ParameterCount count = ParameterCount.of(checkpoint, config);
         Map<String, Object> facts = new LinkedHashMap<>();
         facts.put("path", checkpoint.path().toString());
@@ -163,6 +165,7 @@ final class InspectCommand implements Runnable {
         memory.put("kv_bytes_per_token", config.kvBytesPerToken(2));
         memory.put("kv_bytes", config.kvBytesPerToken(2) * context);
         memory.put("state_bytes", config.stateBytes());
+        memory.put("coarse_output_bytes", coarseCopy);
         facts.put("memory", memory);
         if (tower != null) {
             Map<String, Object> vision = new LinkedHashMap<>();
@@ -187,7 +190,12 @@ final class InspectCommand implements Runnable {
     }
 
     private void print(
-            PrintWriter out, Checkpoint checkpoint, Config config, @Nullable Tower tower, List<String> problems) {
+            PrintWriter out,
+            Checkpoint checkpoint,
+            Config config,
+            @Nullable Tower tower,
+            long coarseCopy,
+            List<String> problems) {
         ParameterCount count = ParameterCount.of(checkpoint, config);
         row(out, "model", checkpoint.path().toString());
         row(out, "format", "%s, %s".formatted(checkpoint.format(), Units.bytes(checkpoint.sizeBytes())));
@@ -254,6 +262,12 @@ final class InspectCommand implements Runnable {
                                 context,
                                 Units.bytes(config.kvBytesPerToken(2) * context),
                                 Units.bytes(config.stateBytes())));
+        if (coarseCopy > 0) {
+            row(
+                    out,
+                    "",
+                    "%s coarse copy of the output matrix, unless --full-logits".formatted(Units.bytes(coarseCopy)));
+        }
         row(out, "tokenizer", checkpoint.tokenizerSource() == null ? "none" : "yes");
         row(out, "chat template", checkpoint.chatTemplate() == null ? "none" : "yes");
         row(out, "problems", problems.isEmpty() ? "none found" : problems.getFirst());

@@ -6,6 +6,7 @@ import dev.jwen.generate.SamplingOptions;
 import dev.jwen.generate.StopStrings;
 import dev.jwen.model.Batch;
 import dev.jwen.model.ModelInput;
+import dev.jwen.model.Shortlist;
 import dev.jwen.model.State;
 import dev.jwen.tensor.Tensor;
 import dev.jwen.tokenizer.StreamingDecoder;
@@ -156,6 +157,10 @@ public final class Session implements AutoCloseable {
             } else {
                 Batch batch = new Batch();
                 batch.add(state, new int[] {token}, Batch.Logits.LAST);
+                Shortlist shortlist = engine.shortensLogits() ? sampler.shortlist(options, history) : null;
+                if (shortlist != null) {
+                    batch.shorten(shortlist);
+                }
                 logits = engine.network().forward(batch);
             }
         }

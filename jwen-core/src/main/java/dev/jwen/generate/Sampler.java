@@ -1,13 +1,17 @@
 package dev.jwen.generate;
 
+import dev.jwen.model.Shortlist;
 import dev.jwen.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGenerator.SplittableGenerator;
 import java.util.random.RandomGeneratorFactory;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Chooses the next token of a sequence from one row of logits.
@@ -91,6 +95,41 @@ public final class Sampler {
             }
         }
         return kept[keptCount - 1]; // reached by rounding alone
+    }
+
+    /**
+     * The logits that {@link #sample} needs for these options: with them and negative infinity for all others it chooses
+     * the same token. Null if it needs all of them.
+     */
+    public @Nullable Shortlist shortlist(SamplingOptions options, History history) {
+        if (!options.isGreedy() && options.topK() == 0) {
+            return null;
+        }
+        Set<Integer> lowered = new HashSet<>();
+        Set<Integer> raised = new HashSet<>();
+        options.logitBias().forEach((id, bias) -> (bias > 0 ? raised : lowered).add(id));
+        if (options.repetitionPenalty() != 1) {
+            addTokens(history, 0, options.repetitionPenalty() > 1 ? lowered : raised);
+        }
+        if (options.presencePenalty() != 0 || options.frequencyPenalty() != 0) {
+            boolean lowers = options.presencePenalty() >= 0 && options.frequencyPenalty() >= 0;
+            addTokens(history, history.promptLength(), lowers ? lowered : raised);
+        }
+        lowered.removeAll(raised);
+        return new Shortlist(options.isGreedy() ? 1 : options.topK(), ids(lowered), ids(raised), vocabularySize);
+    }
+
+    private static void addTokens(History history, int from, Set<Integer> ids) {
+        for (int i = from; i < history.length(); i++) {
+            ids.add(history.token(i));
+        }
+    }
+
+    private int[] ids(Set<Integer> ids) {
+        return ids.stream()
+                .mapToInt(Integer::intValue)
+                .filter(id -> id >= 0 && id < vocabularySize)
+                .toArray();
     }
 
     /**

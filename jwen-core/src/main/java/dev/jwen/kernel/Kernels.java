@@ -28,7 +28,7 @@ public interface Kernels extends AutoCloseable {
     /** Decodes the rows {@code ids} of {@code table} (V, D) into {@code out} (T, D). */
     void embed(Tensor table, int[] ids, Tensor out);
 
-    /** Copies the rows {@code rows} of {@code x} into {@code out}. */
+    /** Copies the rows {@code rows} of {@code x}, as they are stored, into {@code out}, which has the same type. */
     void gather(Tensor x, int[] rows, Tensor out);
 
     /**
@@ -85,6 +85,31 @@ public interface Kernels extends AutoCloseable {
             matmul(x, weights.get(i), outs.get(i));
         }
     }
+
+    /**
+     * The activations that {@link #matmul} multiplies with {@code w} where it is given {@code x}: a back end may round
+     * them to suit the format of the weight. What remains between a product of theirs and the result of {@code matmul} is
+     * the rounding of float32 sums: with u = 2⁻²⁴, at most (K + 32) · u · ‖x‖ · ‖w[n]‖, and underflow.
+     *
+     * @param x (T, K)
+     * @param w (N, K)
+     * @param out (T, K); must not overlap {@code x}
+     */
+    default void asMultiplied(Tensor x, Tensor w, Tensor out) {
+        out.copyFrom(x);
+    }
+
+    /**
+     * Copies a weight into fewer bits, and says how far the copy is off: per block of 32 values
+     * {@code d = max |w| / 127} as a half float and {@code q = w / d} in -127..127, rounded to nearest.
+     * Magnitudes above 127 · 65504 do not fit; the norms tell.
+     *
+     * @param w (N, K), any floating data type, K a multiple of 32
+     * @param copy Q8_0 (N, K)
+     * @param norms (N, 2): bounds from above of ‖w[n] - copy[n]‖ and of ‖copy[n]‖, tight within 10⁻⁶; infinite for a row
+     *     with a value that is no finite number, and where float32 cannot hold them
+     */
+    void coarsen(Tensor w, Tensor copy, Tensor norms);
 
     /** {@code out = x · wᵀ + bias}. */
     default void linear(Tensor x, Tensor w, Tensor bias, Tensor out) {

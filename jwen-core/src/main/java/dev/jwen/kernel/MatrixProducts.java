@@ -18,6 +18,9 @@ public interface MatrixProducts extends AutoCloseable {
     /** Whether products with this weight can be computed here. */
     boolean supports(Tensor w);
 
+    /** See {@link Kernels#asMultiplied}; {@code w} is supported. */
+    void asMultiplied(Tensor x, Tensor w, Tensor out);
+
     /** Starts a set of products, and forgets the one before. */
     void begin();
 

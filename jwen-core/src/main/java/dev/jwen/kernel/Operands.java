@@ -52,6 +52,27 @@ public final class Operands {
         requireNative(name, w);
     }
 
+    /** The operands of {@link Kernels#gather}. */
+    public static void gather(Tensor x, int[] rows, Tensor out) {
+        if (out.type() != x.type() || out.rows() != rows.length || out.columns() != x.columns() || x.scale() != null) {
+            throw new IllegalArgumentException("out: expected %s [%d, %d] without factors beside it, found %s"
+                    .formatted(x.type(), rows.length, x.columns(), out));
+        }
+        requireNative("x", x);
+        requireNative("out", out);
+        rowNumbers("rows", rows, x.rows());
+    }
+
+    /** The operands of {@link Kernels#coarsen}. */
+    public static void coarsen(Tensor w, Tensor copy, Tensor norms) {
+        if (copy.type() != DataType.Q8_0) {
+            throw new IllegalArgumentException("copy: expected Q8_0, found " + copy);
+        }
+        weight("w", w, w.rows(), w.columns());
+        weight("copy", copy, w.rows(), w.columns());
+        matrix("norms", norms, w.rows(), 2);
+    }
+
     /** Each of {@code rows} must be a row of a matrix with {@code limit} rows. */
     public static void rowNumbers(String name, int[] rows, long limit) {
         for (int row : rows) {

@@ -44,11 +44,9 @@ public final class PlainKernels implements Kernels {
 
     @Override
     public void gather(Tensor x, int[] rows, Tensor out) {
-        Operands.matrix("x", x, x.rows(), x.columns());
-        Operands.matrix("out", out, rows.length, x.columns());
-        Operands.rowNumbers("rows", rows, x.rows());
+        Operands.gather(x, rows, out);
         for (int t = 0; t < rows.length; t++) {
-            writeRow(out, t, row(x, rows[t]));
+            out.rows(t, 1).copyFrom(x.rows(rows[t], 1));
         }
     }
 
@@ -129,6 +127,15 @@ public final class PlainKernels implements Kernels {
                 }
             }
         });
+    }
+
+    @Override
+    public void coarsen(Tensor w, Tensor copy, Tensor norms) {
+        Operands.coarsen(w, copy, norms);
+        pool.run(
+                Math.toIntExact(w.rows()),
+                Coarsening.GRAIN,
+                (worker, from, to) -> Coarsening.rows(w, from, to, copy, norms));
     }
 
     @Override

@@ -5,6 +5,7 @@ import dev.jwen.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What one step advances: any mix of prompt chunks and single decode steps of several sequences. Rows of one sequence
@@ -30,6 +31,7 @@ public final class Batch {
     private final List<Span> spans = new ArrayList<>();
     private final List<Integer> nextPositions = new ArrayList<>();
     private final List<Features> features = new ArrayList<>();
+    private final List<@Nullable Shortlist> shortlists = new ArrayList<>();
     private int[] ids = new int[1];
     /** By axis (time, height, width), then row. */
     private final int[][] positions = {new int[1], new int[1], new int[1]};
@@ -117,6 +119,14 @@ public final class Batch {
         size += tokens.length;
     }
 
+    /** Says that the rows of logits of the sequence added last are needed no further than {@code shortlist}. */
+    public void shorten(Shortlist shortlist) {
+        int first = spans.getLast().row();
+        while (shortlists.size() < logitCount) {
+            shortlists.add(logitRows[shortlists.size()] >= first ? shortlist : null);
+        }
+    }
+
     /** Rows in all. */
     public int size() {
         return size;
@@ -146,6 +156,14 @@ public final class Batch {
     /** The position of the next text token of sequence {@code s} after this batch. */
     int nextPosition(int s) {
         return nextPositions.get(s);
+    }
+
+    /** By row of logits; null where all logits are wanted. */
+    List<@Nullable Shortlist> shortlists() {
+        while (shortlists.size() < logitCount) {
+            shortlists.add(null);
+        }
+        return shortlists;
     }
 
     int[] logitRows() {

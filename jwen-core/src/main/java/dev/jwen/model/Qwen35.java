@@ -9,6 +9,7 @@ import dev.jwen.tensor.MemoryPool;
 import dev.jwen.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The Qwen 3.5 text network, every size, dense and mixture of experts.
@@ -27,6 +28,7 @@ public final class Qwen35 implements AutoCloseable {
     private final Rope rope;
     private final float eps;
     private final MemoryPool pool = new MemoryPool();
+    private final LmHead lmHead;
     private Tensor logits;
 
     public Qwen35(Config config, Weights weights, Kernels kernels) {
@@ -35,6 +37,7 @@ public final class Qwen35 implements AutoCloseable {
         this.kernels = kernels;
         this.rope = new Rope(config.rope());
         this.eps = config.rmsNormEps();
+        this.lmHead = new LmHead(weights.lmHead(), kernels, pool);
         this.logits = Tensor.f32(0, config.vocabSize());
     }
 
@@ -50,6 +53,21 @@ public final class Qwen35 implements AutoCloseable {
 
     public Kernels kernels() {
         return kernels;
+    }
+
+    /**
+     * Makes the coarse copy of the output matrix that shortlists need now, not over the first steps with one. For
+     * measurements.
+     */
+    public void completeCoarseCopy() {
+        lmHead.complete();
+    }
+
+    /**
+     * Bytes of the coarse copy of the output matrix that the first steps with a shortlist make; 0 if there will be none.
+     */
+    public static long coarseCopyBytes(Weights weights) {
+        return LmHead.copyBytes(weights.lmHead());
     }
 
     /** The state of a sequence before its first token, with its KV cache in {@code kvType}. */
@@ -105,7 +123,7 @@ public final class Qwen35 implements AutoCloseable {
                 probe.see(i, "layer", x);
             }
             probe.see(-1, "norm", h);
-            lmHead(h, batch.logitRows());
+            lmHead(h, batch.logitRows(), batch.shortlists());
         }
         for (int s = 0; s < batch.states().size(); s++) {
             batch.states().get(s).advanced(batch.spans().get(s).count(), batch.nextPosition(s));
@@ -179,7 +197,7 @@ public final class Qwen35 implements AutoCloseable {
     }
 
     /** The last product, for the rows that were asked for only: it reads as many weights as several layers. */
-    private void lmHead(Tensor h, int[] rows) {
+    private void lmHead(Tensor h, int[] rows, List<@Nullable Shortlist> shortlists) {
         if (logits.rows() != rows.length) {
             logits = Tensor.f32(rows.length, config.vocabSize());
         }
@@ -189,7 +207,7 @@ public final class Qwen35 implements AutoCloseable {
         try (Scratch scratch = kernels.scratch()) {
             Tensor asked = scratch.f32(rows.length, config.hiddenSize());
             kernels.gather(h, rows, asked);
-            kernels.matmul(asked, weights.lmHead(), logits);
+            lmHead.multiply(asked, shortlists, logits);
         }
     }
 

@@ -2,9 +2,12 @@ package dev.jwen.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.jwen.Golden;
 import dev.jwen.generate.SamplingOptions;
+import dev.jwen.kernel.Backends;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -123,6 +126,49 @@ class SessionTest {
                 .text();
         assertThat(again).isEqualTo(once);
         assertThat(other).isNotEqualTo(once);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"plain", "vector", "x86"})
+    void answersAreTheSameWithAllLogitsAndWithTheNeededOnes(String backend) {
+        assumeTrue(
+                Backends.all().stream()
+                        .anyMatch(provider -> provider.name().equals(backend)
+                                && provider.unavailable().isEmpty()),
+                () -> "not run: no back end " + backend);
+        Path model = Golden.shipped("dense-text/checkpoint-bf16-sharded");
+        try (Engine all = Engine.open(
+                        model, new Engine.Options(backend, 2, false, null, 600, true, VisionOptions.DEFAULT));
+                Engine needed = Engine.open(
+                        model, new Engine.Options(backend, 2, false, null, 600, false, VisionOptions.DEFAULT))) {
+            assertThat(all.shortensLogits()).isFalse();
+            assertThat(needed.shortensLogits()).isTrue();
+            Map<Integer, Float> noEnd = new HashMap<>();
+            all.stopIds().forEach(id -> noEnd.put(id, Float.NEGATIVE_INFINITY));
+            SamplingOptions greedy = SamplingOptions.GREEDY.toBuilder()
+                    .logitBias(noEnd)
+                    .maxTokens(100)
+                    .seed(3L)
+                    .build();
+            for (SamplingOptions options : List.of(
+                    greedy,
+                    greedy.toBuilder().presencePenalty(1.5).build(),
+                    greedy.toBuilder().temperature(0.8).topK(5).build(),
+                    greedy.toBuilder()
+                            .temperature(1)
+                            .topK(20)
+                            .topP(0.95)
+                            .repetitionPenalty(1.1)
+                            .build())) {
+                String expected = all.newSession()
+                        .generate(prompt("hello there"), options, Listener.NONE)
+                        .text();
+                assertThat(needed.newSession()
+                                .generate(prompt("hello there"), options, Listener.NONE)
+                                .text())
+                        .isEqualTo(expected);
+            }
+        }
     }
 
     @Test

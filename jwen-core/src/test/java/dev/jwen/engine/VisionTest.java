@@ -59,7 +59,7 @@ class VisionTest {
     private Engine open(@Nullable Path mmproj) {
         VisionOptions vision =
                 new VisionOptions(mmproj, 4096L, 65_536L, 262_144L, null, null, VisionOptions.VideoWrapper.KEPT);
-        return Engine.open(model, new Engine.Options("vector", 2, true, null, 0, vision));
+        return Engine.open(model, new Engine.Options("vector", 2, true, null, 0, false, vision));
     }
 
     @AfterAll

@@ -5,11 +5,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.jwen.Golden;
+import dev.jwen.model.Shortlist;
 import dev.jwen.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.Objects;
+import java.util.SplittableRandom;
 import java.util.random.RandomGenerator;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
@@ -105,6 +107,78 @@ class SamplerTest {
             int drawn = sampler.distribution(logits, 0, options, EMPTY).sample(other);
             assertThat(sampled).as("seed %d", seed).isEqualTo(drawn);
         }
+    }
+
+    @Test
+    void theShortlistIsAllThatSamplingNeeds() {
+        int size = 300;
+        Sampler sampler = new Sampler(size);
+        SplittableRandom choice = new SplittableRandom(5);
+        for (int seed = 0; seed < 400; seed++) {
+            float[] logits = randomLogits(size + 10, seed);
+            Arrays.fill(logits, size, size + 10, 100); // padding, and larger than all
+            for (int i = 0; i < 40; i++) {
+                logits[choice.nextInt(size)] = logits[choice.nextInt(size)]; // ties
+            }
+            History history =
+                    new History(choice.ints(choice.nextInt(30), 0, size + 10).toArray());
+            choice.ints(choice.nextInt(30), 0, size).forEach(history::append);
+            SamplingOptions options = SamplingOptions.builder()
+                    .logitBias(seed % 3 == 0 ? Map.of(3, -2f, 40, Float.NEGATIVE_INFINITY, 77, 5f) : Map.of())
+                    .repetitionPenalty(new double[] {1, 1.3, 0.7}[choice.nextInt(3)])
+                    .presencePenalty(new double[] {0, 1.5, -1}[choice.nextInt(3)])
+                    .frequencyPenalty(new double[] {0, 0.5, -0.5}[choice.nextInt(3)])
+                    .temperature(choice.nextInt(3) == 0 ? 0 : 0.7)
+                    .topK(1 + choice.nextInt(30))
+                    .topP(choice.nextBoolean() ? 1 : 0.9)
+                    .minP(choice.nextBoolean() ? 0 : 0.02)
+                    .build();
+            Shortlist shortlist = sampler.shortlist(options, history);
+            Tensor all = Tensor.f32(logits, 1, size + 10);
+            Tensor some = Tensor.f32(shortened(logits, Objects.requireNonNull(shortlist)), 1, size + 10);
+            Distribution expected = sampler.distribution(all, 0, options, history);
+            Distribution actual = sampler.distribution(some, 0, options, history);
+            assertThat(actual.tokens()).as("seed %d, %s", seed, options).isEqualTo(expected.tokens());
+            assertThat(actual.probabilities()).isEqualTo(expected.probabilities());
+            assertThat(sampler.sample(some, 0, options, history, Sampler.random(seed)))
+                    .isEqualTo(sampler.sample(all, 0, options, history, Sampler.random(seed)));
+        }
+    }
+
+    /** As few logits as a shortlist allows. */
+    private static float[] shortened(float[] logits, Shortlist shortlist) {
+        float[] unchanged = Arrays.copyOf(logits, shortlist.vocabularySize());
+        for (int id : shortlist.lowered()) {
+            unchanged[id] = Float.NEGATIVE_INFINITY;
+        }
+        for (int id : shortlist.raised()) {
+            unchanged[id] = Float.NEGATIVE_INFINITY;
+        }
+        float[] sorted = unchanged.clone();
+        Arrays.sort(sorted);
+        float threshold = sorted[sorted.length - shortlist.count()];
+        float[] some = new float[logits.length];
+        Arrays.fill(some, Float.NEGATIVE_INFINITY);
+        for (int id = 0; id < unchanged.length; id++) {
+            some[id] = unchanged[id] >= threshold ? logits[id] : Float.NEGATIVE_INFINITY;
+        }
+        for (int id : shortlist.lowered()) {
+            some[id] = logits[id] >= threshold ? logits[id] : Float.NEGATIVE_INFINITY;
+        }
+        for (int id : shortlist.raised()) {
+            some[id] = logits[id];
+        }
+        return some;
+    }
+
+    @Test
+    void samplingFromAllTokensHasNoShortlist() {
+        Sampler sampler = new Sampler(10);
+        assertThat(sampler.shortlist(SamplingOptions.NEUTRAL, EMPTY)).isNull();
+        assertThat(sampler.shortlist(
+                        SamplingOptions.builder().topP(0.5).minP(0.1).build(), EMPTY))
+                .isNull();
+        assertThat(sampler.shortlist(SamplingOptions.GREEDY, EMPTY)).isNotNull();
     }
 
     @Test

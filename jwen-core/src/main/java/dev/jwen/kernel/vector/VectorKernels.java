@@ -101,6 +101,16 @@ public final class VectorKernels implements Kernels {
     }
 
     @Override
+    public void asMultiplied(Tensor x, Tensor w, Tensor out) {
+        matmul.asMultiplied(x, w, out);
+    }
+
+    @Override
+    public void coarsen(Tensor w, Tensor copy, Tensor norms) {
+        rows.coarsen(w, copy, norms);
+    }
+
+    @Override
     public void swiGlu(Tensor gate, Tensor up, Tensor out) {
         rows.swiGlu(gate, up, out);
     }

@@ -121,6 +121,15 @@ public final class VectorMatmul {
         run();
     }
 
+    /** See {@link dev.jwen.kernel.Kernels#asMultiplied}. */
+    public void asMultiplied(Tensor x, Tensor w, Tensor out) {
+        if (other != null && other.supports(w)) {
+            other.asMultiplied(x, w, out);
+        } else {
+            out.copyFrom(x);
+        }
+    }
+
     /** Starts a set of products that will be computed together by {@link #run}. */
     public void begin() {
         count = 0;

@@ -7,6 +7,7 @@ import static dev.jwen.kernel.vector.Lanes.L;
 import static dev.jwen.kernel.vector.Lanes.LE;
 import static dev.jwen.kernel.vector.Lanes.RAM;
 
+import dev.jwen.kernel.Coarsening;
 import dev.jwen.kernel.Operands;
 import dev.jwen.kernel.Span;
 import dev.jwen.kernel.WorkerPool;
@@ -61,12 +62,19 @@ public final class VectorRows {
 
     /** See {@link dev.jwen.kernel.Kernels#gather}. */
     public void gather(Tensor x, int[] rows, Tensor out) {
-        Operands.matrix("x", x, x.rows(), x.columns());
-        Operands.matrix("out", out, rows.length, x.columns());
-        Operands.rowNumbers("rows", rows, x.rows());
+        Operands.gather(x, rows, out);
         forEachRow(out, (worker, row) -> {
             MemorySegment.copy(RAM, Lanes.address(x, rows[row]), RAM, Lanes.address(out, row), x.rowBytes());
         });
+    }
+
+    /** See {@link dev.jwen.kernel.Kernels#coarsen}. */
+    public void coarsen(Tensor w, Tensor copy, Tensor norms) {
+        Operands.coarsen(w, copy, norms);
+        pool.run(
+                Math.toIntExact(w.rows()),
+                Coarsening.GRAIN,
+                (worker, from, to) -> Coarsening.rows(w, from, to, copy, norms));
     }
 
     /** See {@link dev.jwen.kernel.Kernels#add}. */

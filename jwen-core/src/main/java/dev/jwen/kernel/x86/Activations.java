@@ -110,6 +110,25 @@ public enum Activations {
         }
     }
 
+    /**
+     * The float32 values for which one row of {@code records} stands, from byte {@code to} of {@code x} on. Those of
+     * {@link #INT8_ROW} are those of {@link #INT8}, which can be read more simply.
+     */
+    public void restore(MemorySegment records, long from, int columns, MemorySegment x, long to) {
+        for (int i = 0; i < columns; i++) {
+            int index = i % VALUES;
+            long record = from + offset(i - index);
+            float value = switch (this) {
+                case INT8 ->
+                    records.get(Tensor.FLOAT, record + SCALE) * records.get(ValueLayout.JAVA_BYTE, record + index);
+                case BF16 -> Float.intBitsToFloat(records.get(SHORT, record + 2L * index) << 16);
+                case F32 -> records.get(Tensor.FLOAT, record + 4L * index);
+                case INT8_ROW -> throw new UnsupportedOperationException("restore " + INT8);
+            };
+            x.set(Tensor.FLOAT, to + 4L * i, value);
+        }
+    }
+
     private static float largest(MemorySegment x, long source) {
         float largest = SMALLEST;
         for (int i = 0; i < VALUES; i++) {

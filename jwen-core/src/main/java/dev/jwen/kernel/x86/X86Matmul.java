@@ -124,6 +124,24 @@ final class X86Matmul implements MatrixProducts {
     }
 
     @Override
+    public void asMultiplied(Tensor x, Tensor w, Tensor out) {
+        Operands.matrix("x", x, x.rows(), w.columns());
+        Operands.matrix("out", out, x.rows(), w.columns());
+        Activations used = products.activations(w, x.rows());
+        Activations form = used == Activations.INT8_ROW ? Activations.INT8 : used; // the same values
+        MemorySegment rounded = Arena.ofAuto().allocate(x.rows() * form.bytes(x.columns()), 64);
+        products.quantise(form, x.segment(), Math.toIntExact(x.rows()), x.columns(), rounded);
+        for (int t = 0; t < x.rows(); t++) {
+            form.restore(
+                    rounded,
+                    t * form.bytes(x.columns()),
+                    Math.toIntExact(x.columns()),
+                    out.segment(),
+                    t * out.rowBytes());
+        }
+    }
+
+    @Override
     public void begin() {
         count = 0;
         inputCount = 0;

@@ -1,0 +1,175 @@
+package dev.jwen.model;
+
+import dev.jwen.tensor.Tensor;
+import java.util.Arrays;
+import java.util.List;
+
+/** The coarse logits of one row of activations, and the search for the rows that matter. */
+final class CoarseLogits {
+    private static final int BLOCK = CoarseCopy.BLOCK;
+
+    private final CoarseCopy copy;
+    /** By row; negative infinity for the rows that are not counted. */
+    private final float[] logits;
+    /** The largest of each block of rows. */
+    private final float[] largest;
+
+    private Shortlist shortlist = Shortlist.largest(1, 1);
+    private float[] lowered = new float[0];
+    private int[] leaders = new int[0];
+    private float[] leaderLogits = new float[0];
+
+    /** Some rows, each once, in the order in which they were added. */
+    static final class RowSet {
+        private final boolean[] holds;
+        private final int limit;
+        private int[] rows = new int[64];
+        private int size;
+
+        /** @param limit it is full with this many rows */
+        RowSet(int rows, int limit) {
+            this.holds = new boolean[rows];
+            this.limit = limit;
+        }
+
+        void add(int row) {
+            if (!holds[row] && size < limit) {
+                rows = size == rows.length ? Arrays.copyOf(rows, 2 * size) : rows;
+                rows[size++] = row;
+                holds[row] = true;
+            }
+        }
+
+        void clear() {
+            for (int i = 0; i < size; i++) {
+                holds[rows[i]] = false;
+            }
+            size = 0;
+        }
+
+        int size() {
+            return size;
+        }
+
+        /** Whether there may have been rows that found no room. */
+        boolean isFull() {
+            return size >= limit;
+        }
+
+        int[] from(int start, int end) {
+            return Arrays.copyOfRange(rows, start, end);
+        }
+    }
+
+    CoarseLogits(CoarseCopy copy, int rows) {
+        this.copy = copy;
+        this.logits = new float[rows];
+        this.largest = new float[Math.ceilDiv(rows, BLOCK)];
+    }
+
+    /** Takes over row {@code t} of the parts. */
+    void read(List<Tensor> parts, int t, Shortlist wanted) {
+        int at = 0;
+        for (Tensor part : parts) {
+            int rows = Math.toIntExact(part.columns());
+            part.decode(t, 0, rows, logits, at);
+            at += rows;
+        }
+        shortlist = wanted;
+        leave();
+        for (int block = 0; block < largest.length; block++) {
+            largest[block] = largest(block * BLOCK, Math.min(logits.length, (block + 1) * BLOCK));
+        }
+    }
+
+    /** Takes out what is not counted among the largest; remembers the ones that may be needed nevertheless. */
+    private void leave() {
+        if (shortlist.vocabularySize() < logits.length) {
+            Arrays.fill(logits, shortlist.vocabularySize(), logits.length, Float.NEGATIVE_INFINITY);
+        }
+        int[] ids = shortlist.lowered();
+        lowered = lowered.length < ids.length ? new float[ids.length + ids.length / 2] : lowered;
+        for (int i = 0; i < ids.length; i++) {
+            lowered[i] = logits[ids[i]];
+        }
+        for (int id : ids) {
+            logits[id] = Float.NEGATIVE_INFINITY;
+        }
+        for (int id : shortlist.raised()) {
+            logits[id] = Float.NEGATIVE_INFINITY;
+        }
+    }
+
+    private float largest(int from, int to) {
+        float max = Float.NEGATIVE_INFINITY;
+        for (int i = from; i < to; i++) {
+            max = Math.max(max, logits[i]);
+        }
+        return max;
+    }
+
+    /** Adds the rows that lead, and those that are needed in any case; false if there are too few rows to choose from. */
+    boolean lead(RowSet rows) {
+        leaders = new int[shortlist.count()];
+        leaderLogits = new float[shortlist.count()];
+        Arrays.fill(leaderLogits, Float.NEGATIVE_INFINITY);
+        int last = leaders.length - 1;
+        for (int block = 0; block < largest.length; block++) {
+            if (largest[block] > leaderLogits[last]) {
+                int end = Math.min(logits.length, (block + 1) * BLOCK);
+                for (int row = block * BLOCK; row < end; row++) {
+                    insert(row);
+                }
+            }
+        }
+        for (int leader : leaders) {
+            rows.add(leader);
+        }
+        for (int id : shortlist.raised()) {
+            rows.add(id);
+        }
+        return leaderLogits[last] != Float.NEGATIVE_INFINITY;
+    }
+
+    private void insert(int row) {
+        int at = leaders.length - 1;
+        if (logits[row] <= leaderLogits[at]) {
+            return;
+        }
+        for (; at > 0 && leaderLogits[at - 1] < logits[row]; at--) {
+            leaderLogits[at] = leaderLogits[at - 1];
+            leaders[at] = leaders[at - 1];
+        }
+        leaderLogits[at] = logits[row];
+        leaders[at] = row;
+    }
+
+    /** The smallest logit of the rows that lead, from row {@code t} of the true logits: as many reach it as are wanted. */
+    float threshold(Tensor exact, int t) {
+        float threshold = Float.POSITIVE_INFINITY;
+        for (int leader : leaders) {
+            threshold = Math.min(threshold, exact.get(t, leader));
+        }
+        return threshold;
+    }
+
+    /** Adds every row whose logit could be as large as {@code threshold}. */
+    void reach(float threshold, CoarseCopy.Bound bound, RowSet rows) {
+        for (int block = 0; block < largest.length && !rows.isFull(); block++) {
+            if (copy.aboveBlock(block, largest[block], bound) >= threshold) {
+                int end = Math.min(logits.length, (block + 1) * BLOCK);
+                for (int row = block * BLOCK; row < end; row++) {
+                    if (copy.above(row, logits[row], bound) >= threshold) {
+                        rows.add(row);
+                    }
+                }
+            }
+        }
+        int[] ids = shortlist.lowered();
+        for (int i = 0; i < ids.length; i++) {
+            if (copy.above(ids[i], lowered[i], bound) >= threshold) {
+                rows.add(ids[i]);
+            }
+        }
+    }
+}
