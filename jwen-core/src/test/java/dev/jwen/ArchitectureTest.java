@@ -106,9 +106,9 @@ class ArchitectureTest {
     }
 
     @Test
-    void threadsAreStartedByTheKernelsPoolAlone() {
+    void threadsAreStartedByTheKernelsPoolAndTheEngineAlone() {
         assertThat(callersOf("java.lang.Thread", Set.of("start", "startVirtualThread", "ofVirtual", "ofPlatform")))
-                .containsOnly("kernel");
+                .containsOnly("kernel", "engine");
     }
 
     @Test
