@@ -26,7 +26,7 @@ final class ModelOptions {
     @Option(
             names = {"-t", "--threads"},
             paramLabel = "N",
-            description = "Threads that compute; by default one for each processor.")
+            description = "Threads that compute; by default one for each core.")
     int threads;
 
     @Option(
