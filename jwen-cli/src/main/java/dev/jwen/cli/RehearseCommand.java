@@ -1,6 +1,8 @@
 package dev.jwen.cli;
 
 import dev.jwen.checkpoint.GgufWriter;
+import dev.jwen.kernel.Backends;
+import dev.jwen.kernel.PeakLoops;
 import dev.jwen.tensor.Tensor;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -49,6 +51,7 @@ final class RehearseCommand implements Runnable {
                 GgufWriter.write(file, metadata(), tensors());
                 String model = file.toString();
                 rehearse("--help");
+                Backends.peakLoops().ifPresent(PeakLoops::close); // the assembler, and calls of machine code
                 rehearse("inspect", model);
                 rehearse("run", "-m", model, "--kernels", "plain", "-n", "3", "hello");
                 rehearse("run", "-m", model, "--kernels", "plain", "-n", "3", "--no-think", "hello");
