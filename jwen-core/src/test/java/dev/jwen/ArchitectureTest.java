@@ -35,6 +35,7 @@ class ArchitectureTest {
             Map.entry("kernel.vector", Set.of("kernel", "tensor")),
             Map.entry("kernel.x86", Set.of("kernel", "tensor")),
             Map.entry("model", Set.of("kernel", "checkpoint", "tensor")),
+            Map.entry("bench", Set.of("model", "kernel", "checkpoint", "tensor")),
             Map.entry("generate", Set.of("model", "kernel", "tokenizer", "tensor")),
             Map.entry(
                     "engine",
@@ -52,7 +53,9 @@ class ArchitectureTest {
     /** API → the rooms that own it. */
     private static final Map<String, Set<String>> OWNERS = Map.ofEntries(
             Map.entry("jdk.incubator.vector..", Set.of("kernel.vector")),
-            Map.entry("java.lang.foreign..", Set.of("tensor", "checkpoint", "kernel", "kernel.vector", "kernel.x86")),
+            Map.entry(
+                    "java.lang.foreign..",
+                    Set.of("tensor", "checkpoint", "kernel", "kernel.vector", "kernel.x86", "bench")),
             Map.entry("java.net..", Set.of("web")),
             Map.entry("javax.net..", Set.of("web")),
             Map.entry("java.awt..", Set.of("media")),
@@ -106,9 +109,9 @@ class ArchitectureTest {
     }
 
     @Test
-    void threadsAreStartedByTheKernelsPoolAlone() {
+    void threadsAreStartedByTheKernelsPoolAndTheEngineAlone() {
         assertThat(callersOf("java.lang.Thread", Set.of("start", "startVirtualThread", "ofVirtual", "ofPlatform")))
-                .containsOnly("kernel");
+                .containsOnly("kernel", "engine");
     }
 
     @Test

@@ -1,9 +1,18 @@
 package dev.jwen.cli;
 
+import dev.jwen.bench.Ceiling;
+import dev.jwen.bench.KernelBench;
+import dev.jwen.bench.KernelSpeed;
+import dev.jwen.bench.Roofline;
+import dev.jwen.bench.TokenTraffic;
+import dev.jwen.kernel.Backends;
+import dev.jwen.kernel.Kernels;
+import dev.jwen.kernel.PeakLoops;
 import dev.jwen.model.Batch;
 import dev.jwen.model.ParameterCount;
 import dev.jwen.model.Shortlist;
 import dev.jwen.model.State;
+import dev.jwen.tensor.DataType;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
@@ -38,13 +47,22 @@ import picocli.CommandLine.Spec;
             "copy that this takes is complete before the first run.",
             "--json prints llama-bench's field names, so that its tools read it, and \"logits\": \"largest\" or \"all\".",
             "",
+            "--ceiling measures what the machine can do at most: reading memory, and arithmetic on registers. With a",
+            "MODEL each speed is given as a share of it: writing of the memory, reading prompts of the arithmetic.",
+            "Without a MODEL, --kernels [NAME] measures each kernel by itself.",
+            "",
             "Examples:",
             "  jwen bench -m qwen3.5-0.8b-q8_0.gguf",
-            "  jwen bench -m qwen3.5-4b-q4_k_m.gguf -p 512,2048 -n 128 -d 0,8192 -r 3 --json"
+            "  jwen bench -m qwen3.5-4b-q4_k_m.gguf -p 512,2048 -n 128 -d 0,8192 -r 3 --json",
+            "  jwen bench --ceiling -m qwen3.5-4b-q4_k_m.gguf",
+            "  jwen bench --kernels --roofline roofline.svg"
         })
 final class BenchCommand implements Runnable {
     /** Prompt tokens in one forward pass. */
     private static final int CHUNK = 512;
+
+    /** For each kernel. */
+    private static final double KERNEL_SECONDS = 0.15;
 
     @Spec
     @Nullable
@@ -80,8 +98,30 @@ final class BenchCommand implements Runnable {
             description = "Measured runs of each test; by default 5.")
     int repetitions = 5;
 
+    @Option(names = "--ceiling", description = "Measure the limits of this machine first, by number of threads.")
+    boolean ceiling;
+
+    @Option(
+            names = "--types",
+            paramLabel = "TYPE",
+            split = ",",
+            description = "Weight types whose kernels are measured; by default the common ones.")
+    List<DataType> types = KernelBench.TYPES;
+
+    @Option(
+            names = "--roofline",
+            paramLabel = "FILE",
+            description = "Draw the measured kernels under the limits of this machine, as an SVG picture.")
+    @Nullable
+    Path roofline;
+
     @Option(names = "--json", description = "Print a JSON array, one object a test.")
     boolean json;
+
+    // Measured when asked for.
+    private @Nullable Ceiling limit;
+
+    private @Nullable TokenTraffic traffic;
 
     /** One test and the seconds each of its runs took. */
     @SuppressWarnings("ArrayRecordComponent") // made and read here only, never compared
@@ -102,22 +142,116 @@ final class BenchCommand implements Runnable {
     @Override
     public void run() {
         check();
+        boolean kernelsAlone = options.kernels != null && (options.model == null || options.kernels.isEmpty());
+        if (roofline != null && !kernelsAlone) {
+            throw new CommandException("--roofline draws what --kernels measures; add --kernels and leave out -m");
+        }
+        if (kernelsAlone) {
+            measureKernels();
+        } else if (options.model == null && ceiling) {
+            measureCeilings();
+        } else {
+            measureModel();
+        }
+    }
+
+    /** The limits for 1 thread to those of the kernels; printed unless as JSON with something else. */
+    private List<Ceiling> ceilings(int threads) {
+        try (PeakLoops loops = Backends.peakLoops()
+                .orElseThrow(
+                        () -> new CommandException(
+                                "the limits of this machine cannot be measured: neither the x86 nor the vector kernels run here"))) {
+            List<Ceiling> ceilings = new ArrayList<>();
+            for (int t = 1; t <= threads; t = t < threads && 2 * t > threads ? threads : 2 * t) {
+                ceilings.add(Ceiling.measure(loops, t));
+            }
+            return ceilings;
+        }
+    }
+
+    private void measureCeilings() {
+        try (Kernels kernels = options.openKernels()) {
+            List<Ceiling> ceilings = ceilings(kernels.threads());
+            if (json) {
+                Output.json(out(), ceilings.stream().map(BenchTables::record).toList());
+            } else {
+                BenchTables.ceiling(out(), ceilings);
+            }
+        }
+    }
+
+    private void measureKernels() {
+        options.kernels = "".equals(options.kernels) ? null : options.kernels;
+        PrintWriter out = out();
+        try (Kernels kernels = options.openKernels()) {
+            List<Ceiling> ceilings = ceilings(kernels.threads());
+            Ceiling limit = ceilings.getLast();
+            List<KernelSpeed> speeds = new ArrayList<>();
+            if (!json) {
+                out.println("kernels " + options.kernelsChoice() + ", " + kernels.threads() + " threads");
+                BenchTables.ceiling(out, ceilings);
+                BenchTables.kernelHeading(out);
+            }
+            new KernelBench(kernels, options.isExact(), KERNEL_SECONDS, speed -> {
+                        speeds.add(speed);
+                        if (!json) {
+                            BenchTables.kernel(out, speed, limit);
+                        }
+                    })
+                    .run(types);
+            if (json) {
+                Map<String, Object> record = new LinkedHashMap<>();
+                record.put("backends", kernels.name());
+                record.put(
+                        "ceilings", ceilings.stream().map(BenchTables::record).toList());
+                record.put(
+                        "kernels",
+                        speeds.stream()
+                                .map(speed -> BenchTables.record(speed, limit))
+                                .toList());
+                Output.json(out, record);
+            }
+            if (roofline != null) {
+                String title = "%s kernels, %d threads".formatted(kernels.name(), kernels.threads());
+                Files.writeString(roofline, Roofline.svg(title, limit, speeds));
+            }
+        } catch (IOException e) {
+            throw new CommandException("%s cannot be written: %s".formatted(roofline, e.getMessage()), e);
+        }
+    }
+
+    private PrintWriter out() {
+        return Objects.requireNonNull(spec).commandLine().getOut();
+    }
+
+    private void measureModel() {
         long start = System.nanoTime();
         try (ModelOptions.Network opened = options.openNetwork()) {
             double loadMillis = (System.nanoTime() - start) / 1e6;
-            PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
+            PrintWriter out = out();
             ParameterCount count =
                     ParameterCount.of(opened.checkpoint(), opened.network().config());
+            if (ceiling) {
+                List<Ceiling> ceilings = ceilings(opened.kernels().threads());
+                limit = ceilings.getLast();
+                traffic = TokenTraffic.of(
+                        opened.checkpoint(), opened.network().config(), opened.kvType(), options.isExact());
+                if (!json) {
+                    BenchTables.ceiling(out, ceilings);
+                }
+            }
             if (!json) {
                 out.printf(
-                        "%s, %s, %,d parameters, %d threads, kernels %s, opened in %.0f ms%n%n",
+                        "%s, %s, %,d parameters, %d threads, opened in %.0f ms%nkernels %s%n%n",
                         opened.checkpoint().path().getFileName(),
                         Units.bytes(opened.checkpoint().sizeBytes()),
                         count.text(),
                         opened.kernels().threads(),
-                        opened.kernels().name(),
-                        loadMillis);
-                out.printf("%-18s %12s %24s%n", "test", "tokens/s", "lowest - highest");
+                        loadMillis,
+                        options.kernelsChoice());
+                out.printf(
+                        "%-18s %12s %24s%s%n",
+                        "test", "tokens/s", "lowest - highest", limit == null ? "" : "  share of the limit");
                 out.flush();
             }
             List<Map<String, Object>> records = new ArrayList<>();
@@ -221,10 +355,16 @@ final class BenchCommand implements Runnable {
         double[] samples = result.samples();
         double[] sorted = samples.clone();
         Arrays.sort(sorted);
+        Double share = share(result, median(sorted));
         if (!json) {
             out.printf(
-                    "%-18s %12.2f %24s%n",
-                    result.name(), median(sorted), "%.2f - %.2f".formatted(sorted[0], sorted[sorted.length - 1]));
+                    "%-18s %12.2f %24s%s%n",
+                    result.name(),
+                    median(sorted),
+                    "%.2f - %.2f".formatted(sorted[0], sorted[sorted.length - 1]),
+                    share == null
+                            ? ""
+                            : "  %3.0f %% of %s".formatted(100 * share, result.prompt > 0 ? "arithmetic" : "memory"));
             out.flush();
         }
         double mean = Arrays.stream(samples).average().orElse(0);
@@ -252,9 +392,23 @@ final class BenchCommand implements Runnable {
         record.put("samples_ns", Arrays.stream(nanos).mapToLong(Math::round).toArray());
         record.put("samples_ts", samples);
         record.put("median_ts", median(sorted));
+        if (share != null) {
+            record.put(result.prompt > 0 ? "share_of_arithmetic" : "share_of_memory", share);
+        }
         record.put("load_ms", loadMillis);
         record.put("peak_memory_bytes", peakBytes());
         records.add(record);
+    }
+
+    /** Part of the limit of the machine that a speed is, or null where the limit was not asked for. */
+    private @Nullable Double share(Result result, double tokensPerSecond) {
+        if (limit == null || traffic == null) {
+            return null;
+        }
+        double depth = result.depth + result.generated / 2.0;
+        return result.prompt > 0
+                ? traffic.promptShare(tokensPerSecond, limit)
+                : traffic.decodeShare(tokensPerSecond, depth, limit);
     }
 
     private static double median(double[] sorted) {

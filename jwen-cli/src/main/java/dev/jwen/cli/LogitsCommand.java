@@ -47,8 +47,6 @@ final class LogitsCommand implements Runnable {
     /** Rows of logits computed at once: a row of the published models takes a megabyte. */
     private static final int CHUNK = 64;
 
-    private static final JsonMapper JSON = JsonMapper.builder().build();
-
     @Spec
     @Nullable
     CommandSpec spec;
@@ -136,7 +134,7 @@ final class LogitsCommand implements Runnable {
     private static int[] read(Path file) {
         JsonNode root;
         try {
-            root = JSON.readTree(Input.file(file));
+            root = JsonMapper.builder().build().readTree(Input.file(file));
         } catch (JacksonException e) {
             throw new CommandException(
                     "%s is not JSON: %s; expected a list of token ids".formatted(file, e.getOriginalMessage()), e);

@@ -23,6 +23,7 @@ import picocli.CommandLine.HelpCommand;
             LogitsCommand.class,
             CompareCommand.class,
             BenchCommand.class,
+            RehearseCommand.class,
             HelpCommand.class
         },
         footer = {

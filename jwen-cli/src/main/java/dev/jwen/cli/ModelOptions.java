@@ -26,12 +26,14 @@ final class ModelOptions {
     @Option(
             names = {"-t", "--threads"},
             paramLabel = "N",
-            description = "Threads that compute; by default one for each processor.")
+            description = "Threads that compute; by default one for each core.")
     int threads;
 
     @Option(
             names = "--kernels",
             paramLabel = "NAME",
+            arity = "0..1",
+            fallbackValue = "",
             description =
                     "The back end that computes: x86, vector or plain. By default the fastest that this machine runs.")
     @Nullable
@@ -69,6 +71,16 @@ final class ModelOptions {
             description = "Longest conversation; by default what the model was made for.")
     int context;
 
+    @Option(
+            names = {"-v", "--verbose"},
+            description = "Say on standard error what was chosen, and why.")
+    void setVerbose(boolean verbose) {
+        if (verbose) {
+            // Read when the first line is logged.
+            System.setProperty("org.slf4j.simpleLogger.log.dev.jwen", "debug");
+        }
+    }
+
     /** Opens the engine; whoever calls closes it. */
     Engine open(VisionFlags vision) {
         if (context < 0) {
@@ -78,7 +90,7 @@ final class ModelOptions {
     }
 
     private Engine.Options options(VisionOptions vision) {
-        return new Engine.Options(kernels, threads(), exact, kvType(), context, fullLogits, vision);
+        return new Engine.Options(kernels(), threads(), exact, kvType(), context, fullLogits, vision);
     }
 
     private @Nullable DataType kvType() {
@@ -110,7 +122,7 @@ final class ModelOptions {
         Checkpoint checkpoint = Checkpoint.open(path());
         Kernels opened = null;
         try {
-            opened = Backends.open(kernels, threads == 0 ? WorkerPool.defaultThreads() : threads(), exact);
+            opened = openKernels();
             return new Network(
                     checkpoint,
                     opened,
@@ -123,6 +135,28 @@ final class ModelOptions {
             checkpoint.close();
             throw e;
         }
+    }
+
+    /** Opens the chosen kernels alone; whoever calls closes them. */
+    Kernels openKernels() {
+        return Backends.open(kernels(), threads == 0 ? WorkerPool.defaultThreads() : threads(), exact);
+    }
+
+    /** What {@link #openKernels} chooses, and why. */
+    String kernelsChoice() {
+        return Backends.choice(kernels(), exact);
+    }
+
+    /** Whether the chosen kernels compute in float32 throughout. */
+    boolean isExact() {
+        return Backends.isExact(kernels(), exact);
+    }
+
+    private @Nullable String kernels() {
+        if (kernels != null && kernels.isEmpty()) {
+            throw new CommandException("--kernels needs a name; there are x86, vector and plain");
+        }
+        return kernels;
     }
 
     private int threads() {

@@ -57,6 +57,14 @@ class CommandsTest {
     }
 
     @Test
+    void theRehearsalForTheCacheOfClassesRunsAndIsNotForUsers() {
+        Outcome outcome = jwen("rehearse");
+        assertThat(outcome.exit).as(outcome.err).isZero();
+        assertThat(outcome.out + outcome.err).isEmpty();
+        assertThat(jwen("--help").out).doesNotContain("rehearse");
+    }
+
+    @Test
     void runContinuesPlainTextTheSameWayForTheSameSeed() {
         String[] arguments = {"run", "-m", DENSE, "--raw", "-n", "12", "--seed", "3", "--json", "hello"};
         Outcome outcome = jwen(arguments);

@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -115,6 +116,15 @@ public interface Checkpoint extends AutoCloseable {
 
     /** Bytes of all files together. */
     long sizeBytes();
+
+    /**
+     * Brings the tensors into memory in file order, so that whoever computes with them need not wait for each page, and
+     * returns when all are there. Does nothing where the files are larger than half of the memory that the system has
+     * available, or where it does not say (only Linux does): what was loaded first would be lost to what comes last.
+     *
+     * @param isStopped asked every few megabytes whether to return early; must be true before {@link #close}
+     */
+    void load(BooleanSupplier isStopped);
 
     /** Unmaps the files. Tensors of this checkpoint must not be used afterwards. */
     @Override

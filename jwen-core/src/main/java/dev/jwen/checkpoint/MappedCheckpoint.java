@@ -1,14 +1,20 @@
 package dev.jwen.checkpoint;
 
 import dev.jwen.tensor.Tensor;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +36,7 @@ record MappedCheckpoint(
         List<String> problems,
         long sizeBytes)
         implements Checkpoint {
+    private static final long LOADED_AT_ONCE = 4 << 20;
 
     MappedCheckpoint {
         config = Collections.unmodifiableMap(config);
@@ -69,6 +76,35 @@ record MappedCheckpoint(
                     name);
         }
         return tensor;
+    }
+
+    @Override
+    public void load(BooleanSupplier isStopped) {
+        if (sizeBytes > availableBytes() / 2) {
+            return;
+        }
+        for (Tensor tensor : tensors.values()) {
+            MemorySegment segment = tensor.segment();
+            for (long from = 0; segment.isMapped() && from < segment.byteSize(); from += LOADED_AT_ONCE) {
+                if (isStopped.getAsBoolean()) {
+                    return;
+                }
+                long bytes = Math.min(LOADED_AT_ONCE, segment.byteSize() - from);
+                segment.asSlice(from, bytes).load();
+            }
+        }
+    }
+
+    /** Memory that programs can have without swapping, or 0 where the system does not say. */
+    private static long availableBytes() {
+        try (Stream<String> lines = Files.lines(Path.of("/proc/meminfo"))) {
+            return lines.filter(line -> line.startsWith("MemAvailable:"))
+                    .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) * 1024)
+                    .findFirst()
+                    .orElse(0);
+        } catch (IOException | UncheckedIOException e) {
+            return 0;
+        }
     }
 
     @Override

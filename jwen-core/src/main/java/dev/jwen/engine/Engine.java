@@ -22,6 +22,8 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -43,7 +45,7 @@ public final class Engine implements AutoCloseable {
      * How a model is run.
      *
      * @param backend name of the kernels, or null for the fastest
-     * @param threads that compute, or 0 for one on each processor
+     * @param threads that compute, or 0 for one on each core
      * @param exact true chooses a back end that computes in float32 where none is named; false the fastest
      * @param kvType type in which keys and values are remembered: F32, BF16 or Q8_0; null for F32 if exact, else BF16
      * @param contextTokens longest sequence, or 0 for what the model was made for
@@ -90,13 +92,14 @@ public final class Engine implements AutoCloseable {
     private final long parameters;
     private final PromptEncoder prompts;
     private @Nullable Vision vision;
+    private final WeightLoading loading;
 
-    private Engine(Checkpoint checkpoint, Kernels kernels, Options options) {
+    private Engine(Checkpoint checkpoint, Kernels kernels, CompletableFuture<Tokenizer> reading, Options options) {
         this.checkpoint = checkpoint;
         this.kernels = kernels;
         this.options = options;
         this.network = Qwen35.of(checkpoint, kernels);
-        this.tokenizer = Tokenizers.of(checkpoint);
+        this.tokenizer = await(reading);
         String source = checkpoint.chatTemplate();
         this.template = source == null ? null : ChatTemplate.of(source, addedTokens(tokenizer), Map.of());
         this.stopIds = stopIds(checkpoint, tokenizer);
@@ -110,6 +113,7 @@ public final class Engine implements AutoCloseable {
                                     tokenizer.vocabularySize(),
                                     network.config().vocabSize()));
         }
+        this.loading = new WeightLoading(checkpoint);
     }
 
     /**
@@ -120,16 +124,27 @@ public final class Engine implements AutoCloseable {
     public static Engine open(Path model, Options options) {
         int threads = options.threads() == 0 ? WorkerPool.defaultThreads() : options.threads();
         Checkpoint checkpoint = Checkpoint.open(model);
+        // A vocabulary takes longer to read than everything else together.
+        CompletableFuture<Tokenizer> reading = CompletableFuture.supplyAsync(() -> Tokenizers.of(checkpoint));
         Kernels kernels = null;
         try {
             kernels = Backends.open(options.backend(), threads, options.exact());
-            return new Engine(checkpoint, kernels, options);
+            return new Engine(checkpoint, kernels, reading, options);
         } catch (RuntimeException e) {
+            reading.exceptionally(another -> null).join(); // it reads the checkpoint
             if (kernels != null) {
                 kernels.close();
             }
             checkpoint.close();
             throw e;
+        }
+    }
+
+    private static Tokenizer await(CompletableFuture<Tokenizer> reading) {
+        try {
+            return reading.join();
+        } catch (CompletionException e) {
+            throw e.getCause() instanceof RuntimeException cause ? cause : e;
         }
     }
 
@@ -249,6 +264,7 @@ public final class Engine implements AutoCloseable {
         if (vision != null) {
             vision.close();
         }
+        loading.close();
         network.close();
         kernels.close();
         checkpoint.close();

@@ -2,6 +2,7 @@ package dev.jwen.kernel;
 
 import java.util.Comparator;
 import java.util.List;
+import java.util.Optional;
 import java.util.ServiceLoader;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -47,11 +48,32 @@ public final class Backends {
      * asks for one that computes in float32.
      */
     public static Kernels open(@Nullable String name, int threads, boolean exact) {
-        String wanted = name != null ? name : System.getProperty(PROPERTY);
-        KernelsProvider chosen = wanted == null ? best(exact) : named(wanted);
-        String reason = reason(name, wanted, exact);
-        LOG.debug("kernels: {} with {} threads ({}); {}", chosen.description(), threads, reason, summary());
-        return chosen.open(threads);
+        LOG.atDebug().log(() -> "kernels: %s, %d threads".formatted(choice(name, exact), threads));
+        return chosen(name, exact).open(threads);
+    }
+
+    /** What {@link #open(String, int, boolean)} chooses and why, in a line for a log. */
+    public static String choice(@Nullable String name, boolean exact) {
+        return "%s (%s; there are %s)".formatted(chosen(name, exact).description(), reason(name, exact), summary());
+    }
+
+    /** Whether the back end that {@link #open(String, int, boolean)} chooses computes in float32 throughout. */
+    public static boolean isExact(@Nullable String name, boolean exact) {
+        return chosen(name, exact).isExact();
+    }
+
+    /** The loops at the limit of the processor that the best back end with such loops has; whoever asks closes them. */
+    public static Optional<PeakLoops> peakLoops() {
+        return all().stream().flatMap(provider -> provider.peakLoops().stream()).findFirst();
+    }
+
+    private static KernelsProvider chosen(@Nullable String name, boolean exact) {
+        String wanted = wanted(name);
+        return wanted == null ? best(exact) : named(wanted);
+    }
+
+    private static @Nullable String wanted(@Nullable String name) {
+        return name != null ? name : System.getProperty(PROPERTY);
     }
 
     private static KernelsProvider best(boolean exact) {
@@ -75,8 +97,8 @@ public final class Backends {
         return provider;
     }
 
-    private static String reason(@Nullable String name, @Nullable String wanted, boolean exact) {
-        if (wanted == null) {
+    private static String reason(@Nullable String name, boolean exact) {
+        if (wanted(name) == null) {
             return exact ? "the best in float32 that runs here" : "the best that runs here";
         }
         return name != null ? "asked for" : "set by " + PROPERTY;

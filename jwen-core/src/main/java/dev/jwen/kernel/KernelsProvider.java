@@ -24,6 +24,11 @@ public interface KernelsProvider {
     /** Why this back end cannot run here, in a sentence that says what to do; empty if it can. */
     Optional<String> unavailable();
 
+    /** Loops at the limit of the processor, where this back end can run and has some; whoever asks closes them. */
+    default Optional<PeakLoops> peakLoops() {
+        return Optional.empty();
+    }
+
     /** Opens the back end with this many threads, the caller's included. */
     Kernels open(int threads);
 }

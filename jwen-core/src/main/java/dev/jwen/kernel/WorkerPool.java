@@ -1,6 +1,7 @@
 package dev.jwen.kernel;
 
 import java.lang.ref.Reference;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -73,9 +74,15 @@ public final class WorkerPool implements AutoCloseable {
         workers.forEach(Thread::start);
     }
 
-    /** The processors this JVM may use, as limited by containers and affinity. */
+    /**
+     * The cores this JVM may use, as limited by containers and affinity; where the system does not tell cores from their
+     * hardware threads (only Linux does), these.
+     */
     public static int defaultThreads() {
-        return Runtime.getRuntime().availableProcessors();
+        return Cores.count(
+                Path.of("/sys/devices/system/cpu"),
+                Path.of("/proc/self/status"),
+                Runtime.getRuntime().availableProcessors());
     }
 
     public int threads() {

@@ -2,6 +2,7 @@ package dev.jwen.checkpoint;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.jwen.checkpoint.Checkpoint.TokenizerSource;
 import dev.jwen.tensor.DataType;
@@ -14,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -52,6 +54,18 @@ class GgufCheckpointTest {
             assertThat(checkpoint.names())
                     .containsExactlyInAnyOrderElementsOf(TinyModel.tensors().keySet());
             assertThat(checkpoint.problems()).isEmpty();
+        }
+    }
+
+    @Test
+    void loadingAsksBetweenTensorsWhetherToStop() {
+        try (Checkpoint checkpoint = open()) {
+            AtomicInteger asked = new AtomicInteger();
+            checkpoint.load(() -> asked.incrementAndGet() == 3);
+            assumeThat(asked).hasPositiveValue(); // a system that does not say how much memory it has loads nothing
+            assertThat(asked).hasValue(3);
+            checkpoint.load(() -> asked.incrementAndGet() < 3);
+            assertThat(asked).hasValue(3 + checkpoint.names().size());
         }
     }
 

@@ -2,6 +2,7 @@ package dev.jwen.kernel.vector;
 
 import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.MatrixProducts;
+import dev.jwen.kernel.PeakLoops;
 import dev.jwen.kernel.ProductsHost;
 import dev.jwen.kernel.WorkerPool;
 import java.util.Optional;
@@ -21,6 +22,11 @@ public final class VectorProvider implements ProductsHost {
     @Override
     public Optional<String> unavailable() {
         return VectorModule.load();
+    }
+
+    @Override
+    public Optional<PeakLoops> peakLoops() {
+        return unavailable().isPresent() ? Optional.empty() : Optional.of(new VectorLoops());
     }
 
     @Override

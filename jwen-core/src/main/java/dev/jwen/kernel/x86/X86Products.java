@@ -130,6 +130,12 @@ public final class X86Products implements AutoCloseable {
         return fastest(CpuFeatures.detect());
     }
 
+    /** Loops in the fastest instruction set; {@link #obstacle} must be null. */
+    static X86Loops peakLoops() {
+        CpuFeatures cpu = CpuFeatures.detect();
+        return new X86Loops(Objects.requireNonNull(fastest(cpu)), cpu.bf16());
+    }
+
     private static @Nullable InstructionSet fastest(CpuFeatures cpu) {
         InstructionSet fastest = null;
         for (InstructionSet set : InstructionSet.values()) {

@@ -3,6 +3,7 @@ package dev.jwen.kernel.x86;
 import dev.jwen.kernel.Backends;
 import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.KernelsProvider;
+import dev.jwen.kernel.PeakLoops;
 import dev.jwen.kernel.ProductsHost;
 import dev.jwen.kernel.WorkerPool;
 import java.util.Optional;
@@ -38,6 +39,11 @@ public final class X86Provider implements KernelsProvider {
     public Optional<String> unavailable() {
         return Optional.ofNullable(X86Products.obstacle())
                 .or(() -> hosts().findFirst().flatMap(KernelsProvider::unavailable));
+    }
+
+    @Override
+    public Optional<PeakLoops> peakLoops() {
+        return X86Products.obstacle() == null ? Optional.of(X86Products.peakLoops()) : Optional.empty();
     }
 
     @Override
