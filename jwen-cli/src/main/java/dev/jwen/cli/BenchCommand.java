@@ -41,15 +41,9 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         footer = {
             "",
-            "Each test runs once to warm up and then -r times; median and spread are printed. A test pp512 reads a",
-            "prompt of 512 random tokens, tg128 writes 128 tokens one by one, @ d8192 does so after 8192 tokens.",
-            "Writing computes the logits that greedy decoding needs: all that could be the largest, see --full-logits. The",
-            "copy that this takes is complete before the first run.",
-            "--json prints llama-bench's field names, so that its tools read it, and \"logits\": \"largest\" or \"all\".",
+            "Each test runs once to warm up and then -r times; median and spread are printed. A test pp512 reads a prompt of 512 random tokens, tg128 writes 128 tokens one by one, @ d8192 does so after 8192 tokens. Writing computes the logits that greedy decoding needs: all that could be the largest, see --full-logits. The copy that this takes is complete before the first run. --json prints llama-bench's field names, so that its tools read it, and \"logits\": \"largest\" or \"all\".",
             "",
-            "--ceiling measures what the machine can do at most: reading memory, and arithmetic on registers. With a",
-            "MODEL each speed is given as a share of it: writing of the memory, reading prompts of the arithmetic.",
-            "Without a MODEL, --kernels [NAME] measures each kernel by itself.",
+            "--ceiling measures what the machine can do at most: reading memory, and arithmetic on registers. With a MODEL each speed is given as a share of it: writing of the memory, reading prompts of the arithmetic. Without a MODEL, --kernels [NAME] measures each kernel by itself.",
             "",
             "Examples:",
             "  jwen bench -m qwen3.5-0.8b-q8_0.gguf",
@@ -235,7 +229,8 @@ final class BenchCommand implements Runnable {
                 List<Ceiling> ceilings = ceilings(opened.kernels().threads());
                 limit = ceilings.getLast();
                 traffic = TokenTraffic.of(
-                        opened.checkpoint(), opened.network().config(), opened.kvType(), options.isExact());
+                                opened.checkpoint(), opened.network().config(), opened.kvType(), options.isExact())
+                        .saving(allLogits() ? 0 : (double) opened.network().coarseSavingBytes());
                 if (!json) {
                     BenchTables.ceiling(out, ceilings);
                 }

@@ -23,8 +23,7 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         footer = {
             "",
-            "Inside, /help lists the commands. Ctrl-C stops an answer, Ctrl-D ends the conversation. When input is piped",
-            "in, each line is a message and the answers are plain text.",
+            "Inside, /help lists the commands. Ctrl-C stops an answer, Ctrl-D ends the conversation. When input is piped in, each line is a message and the answers are plain text.",
             "",
             "Examples:",
             "  jwen chat -m Qwen3.5-4B",

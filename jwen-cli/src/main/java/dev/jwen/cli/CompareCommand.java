@@ -17,8 +17,7 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         footer = {
             "",
-            "Both files hold a tensor logits [tokens, vocabulary], as 'jwen logits' writes it. KL is the mean divergence",
-            "of the probabilities in the second file from those in the first.",
+            "Both files hold a tensor logits [tokens, vocabulary], as 'jwen logits' writes it. KL is the mean divergence of the probabilities in the second file from those in the first.",
             "",
             "Example:",
             "  jwen compare here.safetensors reference.safetensors"

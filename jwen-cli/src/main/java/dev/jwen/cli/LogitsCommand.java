@@ -32,16 +32,14 @@ import tools.jackson.databind.json.JsonMapper;
         mixinStandardHelpOptions = true,
         footer = {
             "",
-            "The file holds one tensor, logits [tokens, vocabulary] in float32: row i is what the model expects after",
-            "reading the tokens 0 to i. 'jwen compare' compares two such files.",
+            "The file holds one tensor, logits [tokens, vocabulary] in float32: row i is what the model expects after reading the tokens 0 to i. 'jwen compare' compares two such files.",
             "",
             "Examples:",
             "  jwen logits -m Qwen3.5-4B --ids 785,6722,315 -o here.safetensors",
             "  jwen logits -m Qwen3.5-4B --ids-file ids.json --exact -o here.safetensors",
             "  jwen logits -m Qwen3.5-4B --image cat.png --text \"<|vision_start|><|image_pad|><|vision_end|>A\" -o here.safetensors",
             "",
-            "In a text, special tokens may be spelled. With --image and --video, tokens or text hold one placeholder for",
-            "each of them, pictures and videos in the order of the command line, or ids one for each of their tokens."
+            "In a text, special tokens may be spelled. With --image and --video, tokens or text hold one placeholder for each of them, pictures and videos in the order of the command line, or ids one for each of their tokens."
         })
 final class LogitsCommand implements Runnable {
     /** Rows of logits computed at once: a row of the published models takes a megabyte. */

@@ -41,28 +41,22 @@ final class ModelOptions {
 
     @Option(
             names = "--exact",
-            description = {
-                "Float32 activations and cache: slower, for comparing implementations. With --kernels x86, the cache",
-                "alone is float32."
-            })
+            description =
+                    "Float32 activations and cache: slower, for comparing implementations. With --kernels x86, the cache alone is float32.")
     boolean exact;
 
     @Option(
             names = "--kv",
             paramLabel = "TYPE",
-            description = {
-                "What keys and values are kept in: f32, bf16 or q8_0 (8 bits, about half of bf16: for long contexts). By",
-                "default bf16; f32 with --exact."
-            })
+            description =
+                    "What keys and values are kept in: f32, bf16 or q8_0 (8 bits, about half of bf16: for long contexts). By default bf16; f32 with --exact.")
     @Nullable
     String kv;
 
     @Option(
             names = "--full-logits",
-            description = {
-                "Compute every logit of every token. By default greedy and top-k sampling rule out most of them by a copy",
-                "of an output matrix in 16 or 32 bits that takes half its memory or less: same answers, sooner."
-            })
+            description =
+                    "Compute every logit of every token. By default greedy and top-k sampling rule out most of them by a copy of an output matrix in 16 or 32 bits that takes half its memory or less: same answers, sooner.")
     boolean fullLogits;
 
     @Option(

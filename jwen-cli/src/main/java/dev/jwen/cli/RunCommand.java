@@ -29,8 +29,7 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         footer = {
             "",
-            "The prompt is the words of the command line, then each -f FILE, then standard input when something is piped",
-            "in. The answer goes to standard output, thinking and messages to standard error.",
+            "The prompt is the words of the command line, then each -f FILE, then standard input when something is piped in. The answer goes to standard output, thinking and messages to standard error.",
             "",
             "Examples:",
             "  jwen run -m Qwen3.5-4B \"Why is the sky blue?\"",

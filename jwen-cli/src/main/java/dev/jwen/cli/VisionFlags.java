@@ -12,10 +12,8 @@ final class VisionFlags {
     @Option(
             names = "--mmproj",
             paramLabel = "FILE",
-            description = {
-                "The GGUF file with the vision tower; by default the one in the directory of the model whose name",
-                "holds mmproj."
-            })
+            description =
+                    "The GGUF file with the vision tower; by default the one in the directory of the model whose name holds mmproj.")
     @Nullable
     Path mmproj;
 
@@ -48,10 +46,8 @@ final class VisionFlags {
     @Option(
             names = "--video-wrapper",
             paramLabel = "keep|drop",
-            description = {
-                "Keep the marks that the chat template writes around a video, as current reference code does, or drop",
-                "them, as it once did."
-            },
+            description =
+                    "Keep the marks that the chat template writes around a video, as current reference code does, or drop them, as it once did.",
             defaultValue = "keep")
     String videoWrapper = "keep";
 

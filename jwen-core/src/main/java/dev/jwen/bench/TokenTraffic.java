@@ -63,6 +63,11 @@ public record TokenTraffic(
         return recurrent + (double) (config.linearConvKernelDim() - 1) * heads.qkvWidth();
     }
 
+    /** The same with so many bytes of the weights less: those that a coarse copy of the output matrix saves. */
+    public TokenTraffic saving(double bytes) {
+        return new TokenTraffic(weightBytes - bytes, stateBytes, keyValueBytes, operations, arithmetic);
+    }
+
     /** Bytes that writing one token after {@code depth} others moves. */
     public double decodeBytes(double depth) {
         return weightBytes + stateBytes + keyValueBytes * depth;

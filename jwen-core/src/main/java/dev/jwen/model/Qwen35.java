@@ -70,6 +70,12 @@ public final class Qwen35 implements AutoCloseable {
         return LmHead.copyBytes(weights.lmHead());
     }
 
+    /** Bytes of the output matrix that are not read where a coarse copy stands in for it. */
+    public long coarseSavingBytes() {
+        long copy = coarseCopyBytes(weights);
+        return copy == 0 ? 0 : weights.lmHead().sizeBytes() - copy;
+    }
+
     /** The state of a sequence before its first token, with its KV cache in {@code kvType}. */
     public State newState(DataType kvType) {
         return State.empty(config, pool, kvType);

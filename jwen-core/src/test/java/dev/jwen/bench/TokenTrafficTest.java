@@ -4,8 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.jwen.checkpoint.Checkpoint;
+import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.PeakLoops.Arithmetic;
+import dev.jwen.kernel.PlainKernels;
 import dev.jwen.model.Config;
+import dev.jwen.model.Qwen35;
 import dev.jwen.tensor.DataType;
 import java.nio.file.Path;
 import java.util.Map;
@@ -41,6 +44,20 @@ class TokenTrafficTest {
                 .filter(name -> name.startsWith("mtp.") && name.contains(".mlp.experts."))
                 .mapToLong(name -> checkpoint.tensor(name).sizeBytes())
                 .sum();
+    }
+
+    @Test
+    void aCoarseCopySavesTheDifferenceToTheStoredMatrix() {
+        try (Checkpoint checkpoint = Checkpoint.open(GOLDEN.resolve("moe-vl/moe-vl-BF16.gguf"));
+                Kernels kernels = new PlainKernels(1);
+                Qwen35 network = Qwen35.of(checkpoint, kernels)) {
+            TokenTraffic traffic = TokenTraffic.of(checkpoint, network.config(), DataType.BF16, false);
+            double values =
+                    (double) network.config().vocabSize() * network.config().hiddenSize();
+            double saved = values * (2 - 34 / 32.0);
+            assertThat(traffic.saving((double) network.coarseSavingBytes()).decodeBytes(0))
+                    .isCloseTo(traffic.decodeBytes(0) - saved, within(1.0));
+        }
     }
 
     @Test
