@@ -45,6 +45,10 @@ public interface MatrixProducts extends AutoCloseable {
     @Nullable
     DeltaStep deltaStep(int keyDim, int valueDim);
 
+    /** Loops over single rows, or null where there are none. */
+    @Nullable
+    RowLoops rowLoops();
+
     /** Frees what the products need; the pool belongs to whoever opened it. */
     @Override
     void close();

@@ -45,6 +45,9 @@ final class Lanes {
 
     static final MemorySegment RAM = ram();
 
+    /** Floats that the system clears faster than a loop, which counts before the loop is compiled. */
+    private static final long FILL_FROM = 512;
+
     private Lanes() {}
 
     @SuppressWarnings("restricted") // the operations check their operands, see above
@@ -69,6 +72,10 @@ final class Lanes {
 
     /** Writes {@code count} zeros. */
     static void clear(long address, long count) {
+        if (count >= FILL_FROM) {
+            RAM.asSlice(address, 4 * count).fill((byte) 0);
+            return;
+        }
         long end = address + 4 * count;
         long at = address;
         for (; at <= end - BYTES; at += BYTES) {

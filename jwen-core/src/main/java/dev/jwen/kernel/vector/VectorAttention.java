@@ -12,6 +12,7 @@ import dev.jwen.kernel.AttentionTile;
 import dev.jwen.kernel.KvCache;
 import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Operands;
+import dev.jwen.kernel.RowLoops;
 import dev.jwen.kernel.Span;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.DataType;
@@ -57,6 +58,7 @@ public final class VectorAttention {
 
     private final WorkerPool pool;
     private final @Nullable MatrixProducts products;
+    private final @Nullable RowLoops loops;
     private final Worker[] workers;
     private final Buffer partials = new Buffer();
 
@@ -65,9 +67,10 @@ public final class VectorAttention {
     private @Nullable DataType tileType;
     private int tileHeadDim;
 
-    public VectorAttention(WorkerPool pool, @Nullable MatrixProducts products) {
+    public VectorAttention(WorkerPool pool, @Nullable MatrixProducts products, @Nullable RowLoops loops) {
         this.pool = pool;
         this.products = products;
+        this.loops = loops;
         this.workers = new Worker[pool.threads()];
         Arrays.setAll(workers, i -> new Worker());
     }
@@ -122,7 +125,7 @@ public final class VectorAttention {
             KvCache cache = caches.get(s);
             pool.run(span.count(), 16, (worker, from, to) -> {
                 for (int t = from; t < to; t++) {
-                    VectorCache.write(cache, span.past() + t, k, v, span.row() + t);
+                    VectorCache.write(cache, span.past() + t, k, v, span.row() + t, loops);
                 }
             });
         }
@@ -198,7 +201,7 @@ public final class VectorAttention {
         return new Tile(span, cache, keyHead, token, tokens, from, to, pieces == 1 ? -1 : piece);
     }
 
-    private static void run(Worker worker, Shape shape, Tile tile, @Nullable AttentionTile products, long partial) {
+    private void run(Worker worker, Shape shape, Tile tile, @Nullable AttentionTile products, long partial) {
         int rows = tile.tokens() * shape.group();
         if (rows * 2 <= L || (products != null && rows <= TILE_PRODUCT_ROWS)) {
             runFewRows(worker, shape, tile, products, partial);
@@ -214,8 +217,7 @@ public final class VectorAttention {
 
     // ---- Few rows: lanes along the head.
 
-    private static void runFewRows(
-            Worker worker, Shape shape, Tile tile, @Nullable AttentionTile products, long partial) {
+    private void runFewRows(Worker worker, Shape shape, Tile tile, @Nullable AttentionTile products, long partial) {
         int group = shape.group();
         int rows = tile.tokens() * group;
         int padded = Math.ceilDiv(rows, Tiles.ROWS) * Tiles.ROWS;
@@ -225,7 +227,7 @@ public final class VectorAttention {
         float scale = (float) (1 / Math.sqrt(shape.headDim()));
         for (int r = 0; r < rows; r++) {
             long from = shape.query(tile.span().row() + tile.token() + r / group, tile.keyHead() * group + r % group);
-            VectorRows.addScaled(queries + 4L * r * width, from, scale, shape.headDim());
+            scaled(from, scale, shape.headDim(), queries + 4L * r * width);
         }
         // Of each row the maximum, L partial sums and the weighted values.
         long max = worker.result.address(4L * padded * (1 + L + width));
@@ -309,7 +311,11 @@ public final class VectorAttention {
      *
      * @param seen the scores that count; the weights of the others become 0
      */
-    private static void softenRow(long scores, int seen, long max, long sums, long result, int width) {
+    private void softenRow(long scores, int seen, long max, long sums, long result, int width) {
+        if (loops != null && RowLoops.fits(width) && L == RowLoops.STEP) {
+            loops.soften(scores, seen, max, sums, result, width);
+            return;
+        }
         for (int p = Math.max(0, seen); p < BLOCK; p++) {
             RAM.set(FLOAT, scores + 4L * p, Float.NEGATIVE_INFINITY);
         }
@@ -334,7 +340,11 @@ public final class VectorAttention {
         }
     }
 
-    private static void scaled(long x, float factor, int count, long out) {
+    private void scaled(long x, float factor, int count, long out) {
+        if (loops != null && RowLoops.fits(count)) {
+            loops.scale(x, factor, count, out);
+            return;
+        }
         int i = 0;
         for (; i <= count - L; i += L) {
             FloatVector.fromMemorySegment(F, RAM, x + 4L * i, LE).mul(factor).intoMemorySegment(RAM, out + 4L * i, LE);
@@ -445,7 +455,7 @@ public final class VectorAttention {
     // ---- Pieces of a long past.
 
     /** Adds the pieces up, each with its own maximum, in the order of the positions. */
-    private static void merge(Span span, Shape shape, long partial, long partialBytes) {
+    private void merge(Span span, Shape shape, long partial, long partialBytes) {
         int pieces = pieces(span);
         int group = shape.group();
         long rowBytes = 4L * (shape.width() + 2);
@@ -468,7 +478,7 @@ public final class VectorAttention {
                 for (int p = 0; p < pieces; p++) {
                     long at = first + p * partialBytes;
                     float factor = (float) Math.exp(RAM.get(FLOAT, at) - max) / sum;
-                    VectorRows.addScaled(out, at + 8, factor, shape.headDim());
+                    VectorRows.addScaled(out, at + 8, factor, shape.headDim(), loops);
                 }
             }
         }

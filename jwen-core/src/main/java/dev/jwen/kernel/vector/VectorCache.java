@@ -18,6 +18,7 @@ import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.MAX;
 
 import dev.jwen.kernel.KvCache;
+import dev.jwen.kernel.RowLoops;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
 import jdk.incubator.vector.ByteVector;
@@ -25,6 +26,7 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorMask;
+import org.jspecify.annotations.Nullable;
 
 /** Keys and values on their way into the KV cache and out of it. */
 final class VectorCache {
@@ -36,7 +38,7 @@ final class VectorCache {
     private VectorCache() {}
 
     /** Writes one position, to the same bits as {@link KvCache#write}. */
-    static void write(KvCache cache, int position, Tensor k, Tensor v, long row) {
+    static void write(KvCache cache, int position, Tensor k, Tensor v, long row, @Nullable RowLoops loops) {
         int headDim = cache.headDim();
         boolean whole = headDim % GROUP == 0 && HAS_BYTES;
         if (cache.type() == DataType.F32 || !whole) {
@@ -46,14 +48,16 @@ final class VectorCache {
         int block = position / KvCache.BLOCK;
         for (int head = 0; head < cache.heads(); head++) {
             long place = (long) head * KvCache.BLOCK + position % KvCache.BLOCK;
-            write(cache.keys(block), place, Lanes.address(k, row) + 4L * head * headDim, headDim);
-            write(cache.values(block), place, Lanes.address(v, row) + 4L * head * headDim, headDim);
+            write(cache.keys(block), place, Lanes.address(k, row) + 4L * head * headDim, headDim, loops);
+            write(cache.values(block), place, Lanes.address(v, row) + 4L * head * headDim, headDim, loops);
         }
     }
 
-    private static void write(KvCache.Entries entries, long place, long from, int count) {
+    private static void write(KvCache.Entries entries, long place, long from, int count, @Nullable RowLoops loops) {
         long to = Lanes.address(entries.values(), place);
-        if (entries.scales() == null) {
+        if (entries.scales() == null && loops != null) {
+            loops.toBf16(from, count, to); // whole groups: it fits
+        } else if (entries.scales() == null) {
             bf16(from, count, to);
         } else {
             quantise(from, count, to, Lanes.address(entries.scales(), place));

@@ -151,26 +151,25 @@ public final class VectorDelta {
     private static void step(Call call, int head, int token, long state, Buffer buffer) {
         int keyDim = call.heads().keyDim();
         int valueDim = call.heads().valueDim();
-        long k = buffer.address(8L * keyDim + 4L * BYTES + 3 * Float.BYTES);
-        long q = k + 4L * keyDim;
-        long sums = q + 4L * keyDim;
-        long factors = sums + 4L * BYTES;
-        normalise(call.key(token, head), keyDim, 1, k, sums);
-        normalise(call.query(token, head), keyDim, 1 / Math.sqrt(keyDim), q, sums);
         float alpha = (float) Math.exp(call.logDecay(token, head));
         float beta = call.beta(token, head);
-        float kq = 0;
-        for (int i = 0; i < keyDim; i++) {
-            kq = Math.fma(RAM.get(FLOAT, k + 4L * i), RAM.get(FLOAT, q + 4L * i), kq);
-        }
         long v = call.value(token, head);
         long out = call.out(token, head);
         if (call.step() != null) {
+            long factors = buffer.address(2 * Float.BYTES);
             RAM.set(FLOAT, factors, alpha);
             RAM.set(FLOAT, factors + 4, beta);
-            RAM.set(FLOAT, factors + 8, kq);
-            call.step().advance(state, k, q, v, out, factors);
+            call.step().advance(state, call.key(token, head), call.query(token, head), v, out, factors);
             return;
+        }
+        long k = buffer.address(8L * keyDim + 4L * BYTES);
+        long q = k + 4L * keyDim;
+        long sums = q + 4L * keyDim;
+        normalise(call.key(token, head), keyDim, 1, k, sums);
+        normalise(call.query(token, head), keyDim, 1 / Math.sqrt(keyDim), q, sums);
+        float kq = 0;
+        for (int i = 0; i < keyDim; i++) {
+            kq = Math.fma(RAM.get(FLOAT, k + 4L * i), RAM.get(FLOAT, q + 4L * i), kq);
         }
         int j = 0;
         for (; j <= valueDim - 4 * L; j += 4 * L) {

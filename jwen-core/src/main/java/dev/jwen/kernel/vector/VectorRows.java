@@ -9,6 +9,7 @@ import static dev.jwen.kernel.vector.Lanes.RAM;
 
 import dev.jwen.kernel.Coarsening;
 import dev.jwen.kernel.Operands;
+import dev.jwen.kernel.RowLoops;
 import dev.jwen.kernel.Span;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.Tensor;
@@ -16,20 +17,24 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
+import org.jspecify.annotations.Nullable;
 
 /** The operations that work on rows of activations: norms, gates, rotation, convolution, copies. */
 public final class VectorRows {
     /** Values that are worth another thread. */
     private static final int GRAIN = 16 * 1024;
 
-    /** Channels of the convolution in a piece of work. */
+    /** Channels of the convolution in a piece of work, at least. */
     private static final int CHANNELS = 256;
 
     private final WorkerPool pool;
+    private final @Nullable RowLoops loops;
     private final Buffer[] buffers;
 
-    public VectorRows(WorkerPool pool) {
+    /** Leaves rows to {@code loops} where these fit them. */
+    public VectorRows(WorkerPool pool, @Nullable RowLoops loops) {
         this.pool = pool;
+        this.loops = loops;
         this.buffers = new Buffer[pool.threads()];
         Arrays.setAll(buffers, i -> new Buffer());
     }
@@ -85,7 +90,11 @@ public final class VectorRows {
         forEachRow(x, (worker, row) -> add(Lanes.address(x, row), Lanes.address(y, row), width));
     }
 
-    private static void add(long x, long y, int count) {
+    private void add(long x, long y, int count) {
+        if (loops != null && RowLoops.fits(count)) {
+            loops.addScaled(x, y, 1, count);
+            return;
+        }
         int i = 0;
         for (; i <= count - L; i += L) {
             FloatVector sum = FloatVector.fromMemorySegment(F, RAM, x + 4L * i, LE)
@@ -121,8 +130,13 @@ public final class VectorRows {
     }
 
     private void normRow(int worker, Tensor x, int row, Tensor weight, float eps, Tensor out) {
-        long sums = buffers[worker].address(4L * BYTES);
         int group = (int) weight.columns();
+        if (loops != null && RowLoops.fits(group) && x.columns() > 0) {
+            int groups = (int) (x.columns() / group);
+            loops.rmsNorm(Lanes.address(x, row), Lanes.address(weight, 0), group, groups, eps, Lanes.address(out, row));
+            return;
+        }
+        long sums = buffers[worker].address(4L * BYTES);
         for (long from = 0; from < x.rowBytes(); from += 4L * group) {
             long at = Lanes.address(x, row) + from;
             float scale = inverseRms(at, group, eps, sums);
@@ -200,7 +214,11 @@ public final class VectorRows {
         });
     }
 
-    private static void swiGlu(long gate, long up, int count, long out) {
+    private void swiGlu(long gate, long up, int count, long out) {
+        if (loops != null && RowLoops.fits(count)) {
+            loops.swiGlu(gate, up, count, out);
+            return;
+        }
         int i = 0;
         for (; i <= count - L; i += L) {
             FloatVector g = FloatVector.fromMemorySegment(F, RAM, gate + 4L * i, LE);
@@ -221,8 +239,17 @@ public final class VectorRows {
         int width = (int) x.columns();
         forEachRow(x, (worker, row) -> {
             float factor = Exp.sigmoid(RAM.get(FLOAT, Lanes.address(gate, row)));
-            addScaled(Lanes.address(x, row), Lanes.address(y, row), factor, width);
+            addScaled(Lanes.address(x, row), Lanes.address(y, row), factor, width, loops);
         });
+    }
+
+    /** x += factor · y, by {@code loops} where these fit. */
+    static void addScaled(long x, long y, float factor, int count, @Nullable RowLoops loops) {
+        if (loops != null && RowLoops.fits(count)) {
+            loops.addScaled(x, y, factor, count);
+        } else {
+            addScaled(x, y, factor, count);
+        }
     }
 
     /** x += factor · y. */
@@ -247,7 +274,11 @@ public final class VectorRows {
         forEachRow(x, (worker, row) -> sigmoidGate(Lanes.address(x, row), Lanes.address(gate, row), width));
     }
 
-    private static void sigmoidGate(long x, long gate, int count) {
+    private void sigmoidGate(long x, long gate, int count) {
+        if (loops != null && RowLoops.fits(count)) {
+            loops.sigmoidGate(x, gate, count);
+            return;
+        }
         int i = 0;
         for (; i <= count - L; i += L) {
             FloatVector.fromMemorySegment(F, RAM, x + 4L * i, LE)
@@ -279,11 +310,20 @@ public final class VectorRows {
     /** See {@link dev.jwen.kernel.Kernels#rope}. */
     public void rope(Tensor x, int headDim, Tensor cos, Tensor sin) {
         int pairs = Operands.rope(x, headDim, cos, sin);
+        int heads = (int) (x.columns() / headDim);
         forEachRow(x, (worker, row) -> {
-            for (long at = 0; at < x.rowBytes(); at += 4L * headDim) {
-                rotate(Lanes.address(x, row) + at, pairs, Lanes.address(cos, row), Lanes.address(sin, row));
-            }
+            rope(Lanes.address(x, row), headDim, heads, pairs, Lanes.address(cos, row), Lanes.address(sin, row));
         });
+    }
+
+    private void rope(long x, int headDim, int heads, int pairs, long cos, long sin) {
+        if (loops != null && RowLoops.fits(pairs) && heads > 0) {
+            loops.rope(x, headDim, heads, pairs, cos, sin);
+            return;
+        }
+        for (int head = 0; head < heads; head++) {
+            rotate(x + 4L * head * headDim, pairs, cos, sin);
+        }
     }
 
     private static void rotate(long x, int pairs, long cos, long sin) {
@@ -312,12 +352,12 @@ public final class VectorRows {
         Operands.convolution(x, weight, spans, states, out);
         int taps = Math.toIntExact(weight.rows());
         int channels = Math.toIntExact(x.columns());
-        int grain = (int) Math.max(1, GRAIN / (CHANNELS * Math.max(1, x.rows())));
-        pool.run(Math.ceilDiv(channels, CHANNELS), grain, (worker, from, to) -> {
-            long kept = buffers[worker].address(4L * taps * CHANNELS);
+        int size = (int) Math.max(CHANNELS, GRAIN / Math.max(1, x.rows()) / CHANNELS * CHANNELS);
+        pool.run(Math.ceilDiv(channels, size), 1, (worker, from, to) -> {
+            long kept = buffers[worker].address(4L * taps * size);
             for (int block = from; block < to; block++) {
-                int channel = block * CHANNELS;
-                int count = Math.min(CHANNELS, channels - channel);
+                int channel = block * size;
+                int count = Math.min(size, channels - channel);
                 for (int s = 0; s < spans.size(); s++) {
                     convolve(x, weight, channel, count, spans.get(s), states.get(s), kept, out);
                 }
@@ -326,13 +366,13 @@ public final class VectorRows {
     }
 
     /** From the last token to the first, because {@code out} may be {@code x} and earlier rows are needed again. */
-    private static void convolve(
+    private void convolve(
             Tensor x, Tensor weight, int channel, int count, Span span, Tensor state, long kept, Tensor out) {
         int taps = Math.toIntExact(weight.rows());
         long weights = Lanes.address(weight, 0) + 4L * channel;
         for (int j = 0; j < taps - 1; j++) {
             long from = rowBefore(x, span, state, span.count() - taps + 1 + j, taps) + 4L * channel;
-            MemorySegment.copy(RAM, from, RAM, kept + 4L * j * CHANNELS, 4L * count);
+            MemorySegment.copy(RAM, from, RAM, kept + 4L * j * count, 4L * count);
         }
         for (int t = span.count() - 1; t >= 0; t--) {
             long to = Lanes.address(out, span.row() + t) + 4L * channel;
@@ -350,7 +390,7 @@ public final class VectorRows {
         }
         for (int j = 0; j < taps - 1; j++) {
             long to = Lanes.address(state, j) + 4L * channel;
-            MemorySegment.copy(RAM, kept + 4L * j * CHANNELS, RAM, to, 4L * count);
+            MemorySegment.copy(RAM, kept + 4L * j * count, RAM, to, 4L * count);
         }
     }
 
@@ -359,7 +399,11 @@ public final class VectorRows {
         return t >= 0 ? Lanes.address(x, span.row() + t) : Lanes.address(state, taps - 1 + t);
     }
 
-    private static void fourTaps(long x0, long x1, long x2, long x3, long weights, long tap, int count, long out) {
+    private void fourTaps(long x0, long x1, long x2, long x3, long weights, long tap, int count, long out) {
+        if (loops != null && RowLoops.fits(count)) {
+            loops.fourTaps(x0, x1, x2, x3, weights, tap, count, out);
+            return;
+        }
         for (int c = 0; c < count; c += L) {
             long at = 4L * c;
             long w = weights + at;

@@ -71,6 +71,8 @@ enum Instruction {
     VSUBPS(0, 1, 0x5c),
     VMULPS(0, 1, 0x59),
     VDIVPS(0, 1, 0x5e),
+    VSQRTPS(0, 1, 0x51),
+    VMINPS(0, 1, 0x5d),
     VMAXPS(0, 1, 0x5f),
     VFMADD231PS(1, 2, 0xb8);
 

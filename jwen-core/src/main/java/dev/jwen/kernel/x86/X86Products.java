@@ -2,6 +2,7 @@ package dev.jwen.kernel.x86;
 
 import dev.jwen.kernel.AttentionTile;
 import dev.jwen.kernel.DeltaStep;
+import dev.jwen.kernel.RowLoops;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.Arena;
@@ -368,11 +369,17 @@ public final class X86Products implements AutoCloseable {
     /** The step of the delta rule for states (keyDim, valueDim), or null where there is no kernel. */
     @Nullable
     DeltaStep deltaStep(int keyDim, int valueDim) {
-        if (!DeltaWriter.supports(valueDim, set)) {
+        if (!DeltaWriter.supports(keyDim, valueDim, set)) {
             return null;
         }
         MemorySegment step = MachineCode.install(DeltaWriter.write(keyDim, valueDim), arena);
         return (state, k, q, v, out, factors) -> MachineCode.call(step, state, k, q, v, out, factors, 0, 0, 0);
+    }
+
+    /** Loops over single rows, or null where there are no kernels. */
+    @Nullable
+    RowLoops rowLoops() {
+        return RowLoopsWriter.supports(set) ? new X86RowLoops(arena) : null;
     }
 
     private void rows(Product product, int from, int to) {

@@ -33,6 +33,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 class VectorKernelsTest {
     private static final long SEED = 20260214;
     private static final Kernels PLAIN = new PlainKernels(2);
+
+    static {
+        assertThat(VectorModule.load()).isEmpty();
+    }
+
     private static final List<Kernels> VECTOR =
             List.of(new VectorKernels(1), new VectorKernels(2), new VectorKernels(3), new VectorKernels(5));
 
@@ -265,7 +270,7 @@ class VectorKernelsTest {
                 List<Tensor> states =
                         List.of(normal(taps - 1, width), normal(taps - 1, width), normal(taps - 1, width));
                 for (boolean inPlace : new boolean[] {false, true}) {
-                    check("convolution", 9, width, ELEMENT, (k, out) -> {
+                    checkWithMachineCode("convolution", 9, width, ELEMENT, (k, out) -> {
                         List<Tensor> copies =
                                 states.stream().map(VectorKernelsTest::copy).toList();
                         Tensor from = inPlace ? copyInto(x, out) : x;
@@ -369,7 +374,7 @@ class VectorKernelsTest {
             actual.reserve(70);
             for (int t = 0; t < 70; t++) {
                 expected.write(t, k, v, t);
-                VectorCache.write(actual, t, k, v, t);
+                VectorCache.write(actual, t, k, v, t, null);
             }
             for (int block = 0; block < 2; block++) {
                 assertSameBits(actual.keys(block), expected.keys(block));
@@ -617,7 +622,7 @@ class VectorKernelsTest {
     }
 
     private void checkInPlace(String what, Tensor x, Operation operation) {
-        check(what, (int) x.rows(), (int) x.columns(), ELEMENT, (kernels, out) -> {
+        checkWithMachineCode(what, (int) x.rows(), (int) x.columns(), ELEMENT, (kernels, out) -> {
             operation.run(kernels, copyInto(x, out));
         });
     }

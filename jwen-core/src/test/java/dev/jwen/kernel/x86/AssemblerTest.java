@@ -43,6 +43,7 @@ class AssemblerTest {
             Instruction.VPMOVZXWD,
             Instruction.VPABSB,
             Instruction.VCVTDQ2PS,
+            Instruction.VSQRTPS,
             Instruction.VCVTPS2DQ,
             Instruction.VCVTPH2PS,
             Instruction.VPMOVDW,
@@ -83,6 +84,8 @@ class AssemblerTest {
             Instruction.VPSRLVD,
             Instruction.VMULPS,
             Instruction.VDIVPS,
+            Instruction.VSQRTPS,
+            Instruction.VMINPS,
             Instruction.VMAXPS,
             Instruction.VFMADD231PS);
 
