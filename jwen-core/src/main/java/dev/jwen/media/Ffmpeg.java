@@ -17,8 +17,6 @@ import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import java.util.stream.Collectors;
-import java.util.stream.IntStream;
 
 /**
  * The user's ffmpeg and ffprobe, which decode whatever they know.
@@ -153,7 +151,8 @@ record Ffmpeg(String ffmpeg, String ffprobe) {
     }
 
     private static String because(String complaint) {
-        return complaint.isEmpty() ? "" : " (" + complaint + ")";
+        String start = complaint.length() <= 200 ? complaint : complaint.substring(0, 200) + " ...";
+        return complaint.isEmpty() ? "" : " (" + start + ")";
     }
 
     private final class FfmpegClip implements Clip {
@@ -211,14 +210,22 @@ record Ffmpeg(String ffmpeg, String ffprobe) {
 
         // Frames are numbered anew, 25 a second, so that every ffmpeg writes each of them once.
         private List<String> command(int[] indices) {
-            String chosen =
-                    IntStream.of(indices).mapToObj("eq(n,%d)"::formatted).collect(Collectors.joining("+"));
+            String chosen = oneOf(indices, 0, indices.length);
             List<String> command = new ArrayList<>(Ffmpeg.command(ffmpeg, file));
             command.add(1, "-nostdin");
             command.addAll(List.of("-map", "0:V:0", "-vf", "select='" + chosen + "',settb=1/25,setpts=N"));
             command.addAll(List.of("-r", "25", "-frames:v", String.valueOf(indices.length)));
             command.addAll(List.of("-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "-"));
             return command;
+        }
+
+        /** A sum in pairs of pairs, because ffmpeg's expressions may be about a hundred levels deep. */
+        private static String oneOf(int[] indices, int from, int to) {
+            if (to - from == 1) {
+                return "eq(n,%d)".formatted(indices[from]);
+            }
+            int middle = (from + to) >>> 1;
+            return "(%s+%s)".formatted(oneOf(indices, from, middle), oneOf(indices, middle, to));
         }
 
         @Override

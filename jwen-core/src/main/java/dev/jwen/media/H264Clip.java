@@ -119,13 +119,13 @@ final class H264Clip implements Clip {
     private void readParameterSets() {
         for (ByteBuffer unit : H264Utils.getRawSPS(meta.getCodecPrivate().duplicate())) {
             SeqParameterSet set = H264Utils.readSPS(NIOUtils.duplicate(unit));
-            if (!set.frameMbsOnlyFlag) {
-                throw needsFfmpeg(name, "it is interlaced");
-            }
             if (set.chromaFormatIdc != ColorSpace.YUV420J
                     || set.bitDepthLumaMinus8 != 0
                     || set.bitDepthChromaMinus8 != 0) {
                 throw needsFfmpeg(name, "its samples are not 8-bit 4:2:0");
+            }
+            if (!set.frameMbsOnlyFlag) {
+                throw needsFfmpeg(name, "it is interlaced");
             }
             sequences.put(set.seqParameterSetId, set);
         }

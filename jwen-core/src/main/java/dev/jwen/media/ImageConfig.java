@@ -24,6 +24,9 @@ public record ImageConfig(
         List<Double> mean,
         List<Double> std) {
 
+    /** No picture is enlarged to more: its patches would take gigabytes. */
+    private static final long MOST_MIN_PIXELS = 1L << 26;
+
     /** The values of the published models. */
     public static final ImageConfig DEFAULT =
             new ImageConfig(16, 2, 2, 65_536, 16_777_216, List.of(0.5, 0.5, 0.5), List.of(0.5, 0.5, 0.5));
@@ -39,7 +42,12 @@ public record ImageConfig(
                 "from 1 to 16",
                 temporalPatchSize);
         JsonFields.require(mergeSize >= 1 && mergeSize <= 16, "merge_size", "from 1 to 16", mergeSize);
-        JsonFields.require(minPixels >= 1, "the least number of pixels", "above 0", minPixels);
+        JsonFields.require(maxPixels >= 1, "the greatest number of pixels", "above 0", maxPixels);
+        JsonFields.require(
+                minPixels >= 1 && minPixels <= MOST_MIN_PIXELS,
+                "the least number of pixels",
+                "from 1 to " + MOST_MIN_PIXELS,
+                minPixels);
         JsonFields.require(
                 maxPixels >= minPixels, "the greatest number of pixels", "at least the least, " + minPixels, maxPixels);
         JsonFields.require(mean.size() == 3, "image_mean", "three numbers", mean);

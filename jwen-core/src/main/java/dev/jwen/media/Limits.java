@@ -1,5 +1,6 @@
 package dev.jwen.media;
 
+import java.io.EOFException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -69,7 +70,7 @@ final class Limits {
 
     /** What went wrong, for the end of a sentence. */
     static String reason(Exception e) {
-        String message = e.getMessage();
+        String message = e instanceof EOFException ? "it ends too early" : e.getMessage();
         String text = message == null || message.isBlank() ? e.getClass().getSimpleName() : message.strip();
         int end = text.indexOf('\n');
         return (end < 0 ? text : text.substring(0, end)).replaceAll("[.!]+$", "");

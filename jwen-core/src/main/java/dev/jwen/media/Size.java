@@ -56,8 +56,8 @@ record Size(int width, int height) {
         double ratio = Math.max(width, height) / (double) Math.min(width, height);
         if (ratio > MAX_ASPECT_RATIO) {
             throw new MediaException(
-                    "a picture of %d x %d pixels is too narrow: one side may be %d times the other, not %s."
-                            .formatted(width, height, MAX_ASPECT_RATIO, ratio));
+                    "a picture of %d x %d pixels is too narrow: one side may be %d times the other, not %d."
+                            .formatted(width, height, MAX_ASPECT_RATIO, Math.round(ratio)));
         }
     }
 }

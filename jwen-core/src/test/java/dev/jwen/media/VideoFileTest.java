@@ -132,6 +132,14 @@ class VideoFileTest {
     }
 
     @Test
+    void asManyFramesAreDecodedAsTheOptionsAllow() throws Exception {
+        needsFfmpeg();
+        Path file = encoded("long.mp4", 800, "-c:v", "libx264", "-pix_fmt", "yuv420p");
+        VideoConfig all = SMALL.withFps(10);
+        assertThat(new VideoProcessor(all).patches(file, Progress.NONE).t()).isEqualTo(768 / 2);
+    }
+
+    @Test
     void aNameThatLooksLikeAnOptionOrAnAddressIsAFile() throws Exception {
         needsFfmpeg();
         Path file = encoded("clip.mp4", 4, "-c:v", "libx264", "-pix_fmt", "yuv420p");
