@@ -1,5 +1,8 @@
 package dev.jwen.kernel.vector;
 
+import static jdk.incubator.vector.VectorOperators.I2B;
+import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_B2I;
+
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -30,12 +33,13 @@ final class Lanes {
     /** Half as wide as {@link #F}: as many shorts as there are floats. */
     static final VectorSpecies<Short> H = VectorSpecies.of(short.class, VectorShape.forBitSize(L * Short.SIZE));
 
-    /** True where a vector of bytes with one byte per float exists and divides the groups of 16 weights. */
-    static final boolean HAS_BYTES = L == 8 || L == 16;
+    /** True where the groups of 16 weights are whole vectors. */
+    static final boolean HAS_BYTES = L == 4 || L == 8 || L == 16;
 
-    /** A quarter as wide as {@link #F}: as many bytes as there are floats; some other shape where not {@link #HAS_BYTES}. */
-    static final VectorSpecies<Byte> B =
-            HAS_BYTES ? VectorSpecies.of(byte.class, VectorShape.forBitSize(L * Byte.SIZE)) : ByteVector.SPECIES_64;
+    /** A quarter as wide as {@link #F}: as many bytes as there are floats; where L is 4, a vector that starts with them. */
+    private static final VectorSpecies<Byte> B = L == 8 || L == 16
+            ? VectorSpecies.of(byte.class, VectorShape.forBitSize(L * Byte.SIZE))
+            : ByteVector.SPECIES_128;
 
     static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
     static final ValueLayout.OfByte BYTE = ValueLayout.JAVA_BYTE;
@@ -63,6 +67,36 @@ final class Lanes {
     /** {@code n} rounded up to whole vectors. */
     static int padded(int n) {
         return Math.ceilDiv(n, L) * L;
+    }
+
+    /**
+     * L bytes, as numbers from -128 to 127. Small enough to be inlined everywhere, as is {@link #unsigned}.
+     *
+     * <p>Four bytes are no vector: they are read as one int, without reading beyond them.
+     */
+    static FloatVector signed(long address) {
+        return (FloatVector) bytes(address).castShape(F, 0);
+    }
+
+    /** L bytes, as numbers from 0 to 255. */
+    static IntVector unsigned(long address) {
+        return (IntVector) bytes(address).convertShape(ZERO_EXTEND_B2I, I, 0);
+    }
+
+    private static ByteVector bytes(long address) {
+        return L == 4
+                ? IntVector.broadcast(I, RAM.get(INT, address)).reinterpretAsBytes()
+                : ByteVector.fromMemorySegment(B, RAM, address, LE);
+    }
+
+    /** Writes the lowest byte of each lane. */
+    static void store(IntVector values, long address) {
+        ByteVector bytes = (ByteVector) values.convertShape(I2B, B, 0);
+        if (L == 4) {
+            RAM.set(INT, address, bytes.reinterpretAsInts().lane(0));
+        } else {
+            bytes.intoMemorySegment(RAM, address, LE);
+        }
     }
 
     /** The half-precision number at {@code address}. */

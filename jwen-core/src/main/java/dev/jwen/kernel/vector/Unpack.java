@@ -1,6 +1,5 @@
 package dev.jwen.kernel.vector;
 
-import static dev.jwen.kernel.vector.Lanes.B;
 import static dev.jwen.kernel.vector.Lanes.BYTE;
 import static dev.jwen.kernel.vector.Lanes.F;
 import static dev.jwen.kernel.vector.Lanes.FLOAT;
@@ -15,7 +14,6 @@ import static dev.jwen.kernel.vector.Lanes.SHORT;
 import static dev.jwen.kernel.vector.Lanes.half;
 import static jdk.incubator.vector.VectorOperators.LSHL;
 import static jdk.incubator.vector.VectorOperators.LSHR;
-import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_B2I;
 import static jdk.incubator.vector.VectorOperators.ZERO_EXTEND_S2I;
 
 import dev.jwen.tensor.DataType;
@@ -55,6 +53,11 @@ final class Unpack {
         private long rowBytes;
         private long stepBytes;
 
+        /** Address of the first byte of a row. */
+        long row(int row) {
+            return address + row * rowBytes;
+        }
+
         void set(Tensor w) {
             weight = w;
             address = w.segment().address();
@@ -81,7 +84,7 @@ final class Unpack {
      */
     static void unpack(Source source, int row, int column, int count, long to) {
         Tensor w = source.weight;
-        long from = source.address + row * source.rowBytes + column / STEP * source.stepBytes;
+        long from = source.row(row) + column / STEP * source.stepBytes;
         switch (w.type()) {
             case F32 -> f32(from, count, to);
             case BF16 -> bf16(from, count, to);
@@ -188,8 +191,7 @@ final class Unpack {
     private static void f8(long from, int count, long to) {
         int i = 0;
         for (; i <= count - L; i += L) {
-            IntVector bits = (IntVector)
-                    ByteVector.fromMemorySegment(B, RAM, from + i, LE).convertShape(ZERO_EXTEND_B2I, I, 0);
+            IntVector bits = Lanes.unsigned(from + i);
             IntVector magnitude = bits.and(0x7f).lanewise(LSHL, 20);
             IntVector subnormal =
                     magnitude.add(121 << 23).reinterpretAsFloats().sub(0x1p-6f).reinterpretAsInts();
@@ -214,8 +216,7 @@ final class Unpack {
         for (int i = 0; i < count; i += 32, from += 34) {
             FloatVector d = FloatVector.broadcast(F, half(from));
             for (int l = 0; l < 32; l += L) {
-                FloatVector q = (FloatVector)
-                        ByteVector.fromMemorySegment(B, RAM, from + 2 + l, LE).castShape(F, 0);
+                FloatVector q = Lanes.signed(from + 2 + l);
                 q.mul(d).intoMemorySegment(RAM, to + 4L * (i + l), LE);
             }
         }
@@ -225,8 +226,7 @@ final class Unpack {
         for (int i = 0; i < count; i += 32, from += 18) {
             FloatVector d = FloatVector.broadcast(F, half(from));
             for (int l = 0; l < 16; l += L) {
-                IntVector q = (IntVector)
-                        ByteVector.fromMemorySegment(B, RAM, from + 2 + l, LE).convertShape(ZERO_EXTEND_B2I, I, 0);
+                IntVector q = Lanes.unsigned(from + 2 + l);
                 FloatVector low = (FloatVector) q.and(15).sub(8).castShape(F, 0);
                 FloatVector high = (FloatVector) q.lanewise(LSHR, 4).sub(8).castShape(F, 0);
                 low.mul(d).intoMemorySegment(RAM, to + 4L * (i + l), LE);
@@ -242,7 +242,7 @@ final class Unpack {
      * bits of the bytes of a, minima 0-3 of b; scales 4-7 the low nibbles of c with the top two bits of a above them,
      * minima 4-7 the high nibbles of c with the top two bits of b.
      */
-    private static void scales(long block, long to) {
+    static void scales(long block, long to) {
         float d = half(block);
         float min = -half(block + 2);
         int a = RAM.get(INT, block + 4);
@@ -256,9 +256,16 @@ final class Unpack {
         if (L == 16) {
             FloatVector factor = FloatVector.broadcast(F, d).blend(min, UPPER_HALF);
             ((FloatVector) both.castShape(F, 0)).mul(factor).intoMemorySegment(RAM, to, LE);
-        } else {
+        } else if (L == 8) {
             ((FloatVector) both.castShape(F, 0)).mul(d).intoMemorySegment(RAM, to, LE);
             ((FloatVector) both.castShape(F, 1)).mul(min).intoMemorySegment(RAM, to + 32, LE);
+        } else {
+            // Each quarter is read before it is overwritten.
+            both.intoMemorySegment(RAM, to + 48, LE);
+            Lanes.signed(to + 48).mul(d).intoMemorySegment(RAM, to, LE);
+            Lanes.signed(to + 52).mul(d).intoMemorySegment(RAM, to + 16, LE);
+            Lanes.signed(to + 56).mul(min).intoMemorySegment(RAM, to + 32, LE);
+            Lanes.signed(to + 60).mul(min).intoMemorySegment(RAM, to + 48, LE);
         }
     }
 
@@ -277,8 +284,7 @@ final class Unpack {
             FloatVector min0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 32));
             FloatVector min1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 36));
             for (int l = 0; l < 32; l += L) {
-                IntVector q = (IntVector)
-                        ByteVector.fromMemorySegment(B, RAM, packed + l, LE).convertShape(ZERO_EXTEND_B2I, I, 0);
+                IntVector q = Lanes.unsigned(packed + l);
                 IntVector low = q.and(15);
                 IntVector high = q.lanewise(LSHR, 4);
                 ((FloatVector) low.castShape(F, 0)).fma(scale0, min0).intoMemorySegment(RAM, out + 4L * l, LE);
@@ -302,10 +308,8 @@ final class Unpack {
             FloatVector min0 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 32));
             FloatVector min1 = FloatVector.broadcast(F, RAM.get(FLOAT, factors + 36));
             for (int l = 0; l < 32; l += L) {
-                IntVector q = (IntVector)
-                        ByteVector.fromMemorySegment(B, RAM, packed + l, LE).convertShape(ZERO_EXTEND_B2I, I, 0);
-                IntVector fifth = (IntVector)
-                        ByteVector.fromMemorySegment(B, RAM, block + 16 + l, LE).convertShape(ZERO_EXTEND_B2I, I, 0);
+                IntVector q = Lanes.unsigned(packed + l);
+                IntVector fifth = Lanes.unsigned(block + 16 + l);
                 fifth = fifth.lanewise(LSHR, 2 * pair);
                 IntVector low = q.and(15).or(fifth.and(1).lanewise(LSHL, 4));
                 IntVector high = q.lanewise(LSHR, 4).or(fifth.and(2).lanewise(LSHL, 3));
@@ -320,37 +324,37 @@ final class Unpack {
             long factors = to + 4L * i + SPARE;
             FloatVector d = FloatVector.broadcast(F, half(from + 208));
             for (int l = 0; l < 16; l += L) {
-                FloatVector scales = (FloatVector)
-                        ByteVector.fromMemorySegment(B, RAM, from + 192 + l, LE).castShape(F, 0);
+                FloatVector scales = Lanes.signed(from + 192 + l);
                 scales.mul(d).intoMemorySegment(RAM, factors + 4L * l, LE);
             }
             for (int n = 0; n < 2; n++) {
                 // Each half of 128 has 64 bytes of low nibbles, 32 of high bits and 8 scales.
                 long low = from + 64L * n;
                 long high = from + 128 + 32L * n;
-                for (int l = 0; l < 32; l += L) {
-                    long scale = factors + 32L * n + 4L * (l >>> 4);
-                    long out = to + 4L * (i + 128 * n + l);
+                for (int h = 0; h < 32; h += 16) {
+                    long scale = factors + 32L * n + (h >>> 2);
                     FloatVector d0 = FloatVector.broadcast(F, RAM.get(FLOAT, scale));
                     FloatVector d1 = FloatVector.broadcast(F, RAM.get(FLOAT, scale + 8));
                     FloatVector d2 = FloatVector.broadcast(F, RAM.get(FLOAT, scale + 16));
                     FloatVector d3 = FloatVector.broadcast(F, RAM.get(FLOAT, scale + 24));
-                    IntVector q0 = (IntVector)
-                            ByteVector.fromMemorySegment(B, RAM, low + l, LE).convertShape(ZERO_EXTEND_B2I, I, 0);
-                    IntVector q1 = (IntVector) ByteVector.fromMemorySegment(B, RAM, low + 32 + l, LE)
-                            .convertShape(ZERO_EXTEND_B2I, I, 0);
-                    IntVector h = (IntVector)
-                            ByteVector.fromMemorySegment(B, RAM, high + l, LE).convertShape(ZERO_EXTEND_B2I, I, 0);
-                    IntVector w0 = q0.and(15).or(h.and(3).lanewise(LSHL, 4)).sub(32);
-                    IntVector w1 = q1.and(15).or(h.and(12).lanewise(LSHL, 2)).sub(32);
-                    IntVector w2 = q0.lanewise(LSHR, 4).or(h.and(48)).sub(32);
-                    IntVector w3 = q1.lanewise(LSHR, 4)
-                            .or(h.and(192).lanewise(LSHR, 2))
-                            .sub(32);
-                    ((FloatVector) w0.castShape(F, 0)).mul(d0).intoMemorySegment(RAM, out, LE);
-                    ((FloatVector) w1.castShape(F, 0)).mul(d1).intoMemorySegment(RAM, out + 128, LE);
-                    ((FloatVector) w2.castShape(F, 0)).mul(d2).intoMemorySegment(RAM, out + 256, LE);
-                    ((FloatVector) w3.castShape(F, 0)).mul(d3).intoMemorySegment(RAM, out + 384, LE);
+                    for (int l = h; l < h + 16; l += L) {
+                        long out = to + 4L * (i + 128 * n + l);
+                        IntVector q0 = Lanes.unsigned(low + l);
+                        IntVector q1 = Lanes.unsigned(low + 32 + l);
+                        IntVector top = Lanes.unsigned(high + l);
+                        IntVector w0 =
+                                q0.and(15).or(top.and(3).lanewise(LSHL, 4)).sub(32);
+                        IntVector w1 =
+                                q1.and(15).or(top.and(12).lanewise(LSHL, 2)).sub(32);
+                        IntVector w2 = q0.lanewise(LSHR, 4).or(top.and(48)).sub(32);
+                        IntVector w3 = q1.lanewise(LSHR, 4)
+                                .or(top.and(192).lanewise(LSHR, 2))
+                                .sub(32);
+                        ((FloatVector) w0.castShape(F, 0)).mul(d0).intoMemorySegment(RAM, out, LE);
+                        ((FloatVector) w1.castShape(F, 0)).mul(d1).intoMemorySegment(RAM, out + 128, LE);
+                        ((FloatVector) w2.castShape(F, 0)).mul(d2).intoMemorySegment(RAM, out + 256, LE);
+                        ((FloatVector) w3.castShape(F, 0)).mul(d3).intoMemorySegment(RAM, out + 384, LE);
+                    }
                 }
             }
         }

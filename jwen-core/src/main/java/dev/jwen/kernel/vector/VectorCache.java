@@ -1,6 +1,5 @@
 package dev.jwen.kernel.vector;
 
-import static dev.jwen.kernel.vector.Lanes.B;
 import static dev.jwen.kernel.vector.Lanes.BYTE;
 import static dev.jwen.kernel.vector.Lanes.F;
 import static dev.jwen.kernel.vector.Lanes.FLOAT;
@@ -12,7 +11,6 @@ import static dev.jwen.kernel.vector.Lanes.LE;
 import static dev.jwen.kernel.vector.Lanes.RAM;
 import static jdk.incubator.vector.VectorOperators.F2I;
 import static jdk.incubator.vector.VectorOperators.GT;
-import static jdk.incubator.vector.VectorOperators.I2B;
 import static jdk.incubator.vector.VectorOperators.I2S;
 import static jdk.incubator.vector.VectorOperators.LSHR;
 import static jdk.incubator.vector.VectorOperators.MAX;
@@ -21,7 +19,6 @@ import dev.jwen.kernel.KvCache;
 import dev.jwen.kernel.RowLoops;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
-import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
@@ -89,7 +86,7 @@ final class VectorCache {
                 FloatVector x = FloatVector.fromMemorySegment(F, RAM, from + 4L * (i + l), LE);
                 IntVector q =
                         (IntVector) x.mul(inverse).add(ROUNDER).sub(ROUNDER).convertShape(F2I, I, 0);
-                ((ByteVector) q.convertShape(I2B, B, 0)).intoMemorySegment(RAM, to + i + l, LE);
+                Lanes.store(q, to + i + l);
             }
             RAM.set(FLOAT, scales + i / GROUP * 4L, small ? 0 : largest * (1 / 127f));
         }
@@ -129,9 +126,7 @@ final class VectorCache {
             int end = Math.min(i + GROUP, count);
             int c = i;
             for (; c <= end - L && HAS_BYTES; c += L) {
-                FloatVector q = (FloatVector)
-                        ByteVector.fromMemorySegment(B, RAM, from + c, LE).castShape(F, 0);
-                q.mul(d).intoMemorySegment(RAM, to + 4L * c, LE);
+                Lanes.signed(from + c).mul(d).intoMemorySegment(RAM, to + 4L * c, LE);
             }
             for (; c < end; c++) {
                 RAM.set(FLOAT, to + 4L * c, RAM.get(BYTE, from + c) * d);

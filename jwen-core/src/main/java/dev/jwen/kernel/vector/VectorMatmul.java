@@ -11,17 +11,20 @@ import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Products of activations with weights of any format, in float32.
  *
- * <p>A product is cut into groups of {@value #GROUP} weight rows; each worker takes groups, unpacks every weight once
- * into a buffer that stays in the first-level cache, and multiplies it with all tokens.
+ * <p>A product is cut into groups of {@value #GROUP} weight rows. Each worker has a share of its own, one run of groups,
+ * because memory is read fastest in long runs far from those of other threads; who is done helps with the other shares.
  *
  * <ul>
- *   <li>Up to {@value #DOT_TOKENS} tokens: the lanes run along the rows ({@link Tiles} dot). The cost follows the number
- *       of tokens, and each of them has the same sum in a batch as alone, bit for bit.
+ *   <li>One token: the common formats are multiplied in the registers where they become floats ({@link RowDots}).
+ *   <li>Up to {@value #DOT_TOKENS} tokens: every weight is unpacked once into a buffer that stays in the first-level
+ *       cache, and multiplied with all tokens; the lanes run along the rows ({@link Tiles} dot). The cost follows the
+ *       number of tokens, and each of them has the same sum in every such batch of two or more, bit for bit.
  *   <li>More tokens: the activations are transposed once, {@value #STRIP} columns at a time, so that the lanes are
  *       tokens ({@link Tiles} outer), and nothing needs to be added up across lanes.
  * </ul>
@@ -57,11 +60,17 @@ public final class VectorMatmul {
     /** Tokens that are transposed together; more take several passes over the weights. */
     private static final int MAX_TOKENS = 1024;
 
+    /** Integers in a cache line, or in two that are read together. */
+    private static final int LINE = 32;
+
     private final WorkerPool pool;
     private final @Nullable MatrixProducts other;
     private final Worker[] workers;
     private Product[] products = new Product[0];
     private int count;
+    /** Next group of each share that nobody has taken, each in a cache line of its own. */
+    private final AtomicIntegerArray next;
+
     private final Buffer transposed = new Buffer();
 
     /** @param other products that are computed there where it supports the weight, or null */
@@ -70,6 +79,7 @@ public final class VectorMatmul {
         this.other = other;
         this.workers = new Worker[pool.threads()];
         Arrays.setAll(workers, i -> new Worker());
+        this.next = new AtomicIntegerArray(LINE * pool.threads());
     }
 
     /** Buffers of one worker. */
@@ -179,18 +189,34 @@ public final class VectorMatmul {
         }
         for (int from = 0; from < Math.max(1, maxTokens); from += MAX_TOKENS) {
             transpose(from);
-            int first = from;
-            pool.run(groups, 1, (worker, g0, g1) -> {
-                for (int g = g0; g < g1; g++) {
-                    group(workers[worker], g, first);
-                }
-            });
+            runGroups(groups, from);
         }
         for (int i = 0; i < count; i++) {
             products[i].x = NONE;
             products[i].w.clear();
             products[i].out = NONE;
         }
+    }
+
+    /** Computes the groups of all products for the tokens of one pass. */
+    private void runGroups(int groups, int firstToken) {
+        int shares = Math.min(groups, pool.threads());
+        for (int share = 0; share < shares; share++) {
+            next.set(share * LINE, shareStart(share, shares, groups));
+        }
+        pool.run(shares, 1, (worker, from, to) -> {
+            for (int i = 0; i < shares; i++) {
+                int share = (from + i) % shares;
+                int end = shareStart(share + 1, shares, groups);
+                for (int g = next.getAndIncrement(share * LINE); g < end; g = next.getAndIncrement(share * LINE)) {
+                    group(workers[worker], g, firstToken);
+                }
+            }
+        });
+    }
+
+    private static int shareStart(int share, int shares, int groups) {
+        return (int) ((long) groups * share / shares);
     }
 
     private void group(Worker worker, int group, int firstToken) {
@@ -204,7 +230,12 @@ public final class VectorMatmul {
         if (product.transposedAt >= 0) {
             outer(worker, product, row, rows, firstToken);
         } else if (firstToken == 0) {
+            boolean alone = product.tokens() == 1 && RowDots.supports(product.w.weight());
             for (int r = 0; r < rows; r += DOT_ROWS) {
+                if (alone && r + DOT_ROWS <= rows) {
+                    dotAlone(worker, product, row + r);
+                    continue;
+                }
                 dot(worker, product, row + r, Math.min(DOT_ROWS, rows - r));
             }
         }
@@ -243,6 +274,19 @@ public final class VectorMatmul {
                 RAM.set(FLOAT, out + 4L * r, sum);
             }
         }
+    }
+
+    /** {@value #DOT_ROWS} rows and one token. */
+    private static void dotAlone(Worker worker, Product product, int row) {
+        long spare = worker.tile.address(RowDots.spareBytes(product.columns()));
+        long x = Lanes.address(product.x, 0);
+        long out = Lanes.address(product.out, 0) + 4L * row;
+        long sums = worker.sums.address();
+        for (int r = 0; r < DOT_ROWS; r++) {
+            RowDots.dot(product.w, row + r, x, spare, sums + r * BYTES);
+        }
+        Tiles.sum4(sums, out);
+        Tiles.sum4(sums + 4L * BYTES, out + 16);
     }
 
     private static void multiplyStrip(long tile, long x, long xRow, int strip, int tokens, long sums) {

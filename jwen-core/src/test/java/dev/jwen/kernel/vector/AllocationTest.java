@@ -22,6 +22,10 @@ import org.junit.jupiter.api.Test;
  * an object: megabytes for each step, and a tenth of the speed.
  */
 class AllocationTest {
+    static {
+        assertThat(VectorModule.load()).isEmpty();
+    }
+
     private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
     /** Room for the task of each operation, views of memory and records; a boxed vector in a loop makes megabytes. */

@@ -1,6 +1,7 @@
 package dev.jwen.kernel.vector;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.jwen.kernel.Backends;
 import dev.jwen.kernel.DeltaHeads;
@@ -31,6 +32,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Every operation of the vector kernels against the plain ones, and with 1, 2, 3 and 5 threads against itself. */
 class VectorKernelsTest {
+    static {
+        assertThat(VectorModule.load()).isEmpty();
+    }
+
     private static final long SEED = 20260214;
     private static final Kernels PLAIN = new PlainKernels(2);
 
@@ -170,15 +175,35 @@ class VectorKernelsTest {
     }
 
     @Test
-    void upToTwelveTokensHaveTheSameBitsTogetherAndAlone() {
+    void twoToTwelveTokensHaveTheSameBitsInEveryBatch() {
         Tensor x = normal(12, 1280);
         Tensor w = RandomWeights.of(DataType.Q4_K, 45, 1280, random);
         Kernels kernels = VECTOR.get(1);
         float[] together = run(kernels, 12, 45, out -> kernels.matmul(x, w, out));
-        for (int t = 0; t < 12; t++) {
-            Tensor row = x.rows(t, 1);
-            float[] alone = run(kernels, 1, 45, out -> kernels.matmul(row, w, out));
-            assertEqual("token " + t, alone, Arrays.copyOfRange(together, t * 45, t * 45 + 45));
+        for (int t = 0; t < 11; t++) {
+            Tensor rows = x.rows(t, 2);
+            float[] pair = run(kernels, 2, 45, out -> kernels.matmul(rows, w, out));
+            assertEqual("token " + t, pair, Arrays.copyOfRange(together, t * 45, t * 45 + 90));
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = DataType.class,
+            names = {"Q8_0", "Q4_0", "Q4_K", "Q5_K", "Q6_K", "F16", "BF16", "F32"})
+    void everyWeightOfARowMeetsItsOwnActivation(DataType type) {
+        int columns = 768;
+        Tensor w = RandomWeights.of(type, 8, columns, random);
+        assertThat(RowDots.supports(w)).isTrue();
+        float[] row = new float[columns];
+        w.decode(5, 0, columns, row, 0);
+        Kernels kernels = VECTOR.getFirst();
+        Tensor x = Tensor.f32(1, columns);
+        for (int k = 0; k < columns; k++) {
+            x.set(0, k, 1);
+            float[] products = run(kernels, 1, 8, out -> kernels.matmul(x, w, out));
+            assertThat(products[5]).as("%s, column %d", type, k).isCloseTo(row[k], within(Math.abs(row[k]) * 1e-6f));
+            x.set(0, k, 0);
         }
     }
 
