@@ -9,6 +9,7 @@ import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Operands;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicIntegerArray;
@@ -232,11 +233,12 @@ public final class VectorMatmul {
         } else if (firstToken == 0) {
             boolean alone = product.tokens() == 1 && RowDots.supports(product.w.weight());
             for (int r = 0; r < rows; r += DOT_ROWS) {
-                if (alone && r + DOT_ROWS <= rows) {
-                    dotAlone(worker, product, row + r);
-                    continue;
+                int some = Math.min(DOT_ROWS, rows - r);
+                if (alone) {
+                    dotAlone(worker, product, row + r, some);
+                } else {
+                    dot(worker, product, row + r, some);
                 }
-                dot(worker, product, row + r, Math.min(DOT_ROWS, rows - r));
             }
         }
     }
@@ -276,17 +278,18 @@ public final class VectorMatmul {
         }
     }
 
-    /** {@value #DOT_ROWS} rows and one token. */
-    private static void dotAlone(Worker worker, Product product, int row) {
+    /** Up to {@value #DOT_ROWS} rows and one token; a row's product does not depend on the rows beside it. */
+    private static void dotAlone(Worker worker, Product product, int row, int rows) {
         long spare = worker.tile.address(RowDots.spareBytes(product.columns()));
         long x = Lanes.address(product.x, 0);
         long out = Lanes.address(product.out, 0) + 4L * row;
         long sums = worker.sums.address();
-        for (int r = 0; r < DOT_ROWS; r++) {
+        for (int r = 0; r < rows; r++) {
             RowDots.dot(product.w, row + r, x, spare, sums + r * BYTES);
         }
-        Tiles.sum4(sums, out);
-        Tiles.sum4(sums + 4L * BYTES, out + 16);
+        Tiles.sum4(sums, sums);
+        Tiles.sum4(sums + 4L * BYTES, sums + 16);
+        MemorySegment.copy(RAM, sums, RAM, out, 4L * rows);
     }
 
     private static void multiplyStrip(long tile, long x, long xRow, int strip, int tokens, long sums) {
