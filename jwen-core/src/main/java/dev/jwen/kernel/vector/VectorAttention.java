@@ -421,7 +421,7 @@ public final class VectorAttention {
      *
      * @param max address of the maxima; the sums follow {@code lanes} later, then room for {@code lanes} factors
      */
-    private static void softenLanes(long scores, int count, int lanes, long max, long result, int width) {
+    static void softenLanes(long scores, int count, int lanes, long max, long result, int width) {
         long row = 4L * lanes;
         for (long lane = 0; lane < row; lane += BYTES) {
             FloatVector before = FloatVector.fromMemorySegment(F, RAM, max + lane, LE);

@@ -1,10 +1,7 @@
 package dev.jwen.kernel.vector;
 
-import static dev.jwen.kernel.vector.Lanes.BYTES;
-import static dev.jwen.kernel.vector.Lanes.F;
 import static dev.jwen.kernel.vector.Lanes.FLOAT;
 import static dev.jwen.kernel.vector.Lanes.L;
-import static dev.jwen.kernel.vector.Lanes.LE;
 import static dev.jwen.kernel.vector.Lanes.RAM;
 
 import dev.jwen.kernel.Operands;
@@ -13,7 +10,6 @@ import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
-import jdk.incubator.vector.FloatVector;
 
 /**
  * Softmax attention in both directions inside frames of any size.
@@ -131,7 +127,7 @@ public final class VectorFrames {
             Lanes.clear(scores, (long) rounded * lanes);
             Tiles.outer(
                     shape.keys + at, 4L * width, 4, queries, 4L * lanes, width, scores, 4L * lanes, rounded, lanes / L);
-            soften(scores, count, lanes, max, result, width);
+            VectorAttention.softenLanes(scores, count, lanes, max, result, width);
             Tiles.outer(
                     shape.values + at, 4, 4L * width, scores, 4L * lanes, count, result, 4L * lanes, width, lanes / L);
         }
@@ -151,42 +147,6 @@ public final class VectorFrames {
             long from = shape.head(shape.q, row + r, head);
             for (int c = 0; c < shape.headDim; c++) {
                 RAM.set(FLOAT, queries + 4L * ((long) c * lanes + r), scale * RAM.get(FLOAT, from + 4L * c));
-            }
-        }
-    }
-
-    /**
-     * Online softmax of one block: scores become weights.
-     *
-     * @param max address of the maxima; the sums follow {@code lanes} later, then room for {@code lanes} factors
-     */
-    private static void soften(long scores, int count, int lanes, long max, long result, int width) {
-        long row = 4L * lanes;
-        for (long lane = 0; lane < row; lane += BYTES) {
-            FloatVector before = FloatVector.fromMemorySegment(F, RAM, max + lane, LE);
-            FloatVector now = before;
-            for (int p = 0; p < count; p++) {
-                now = now.max(FloatVector.fromMemorySegment(F, RAM, scores + lane + p * row, LE));
-            }
-            FloatVector shrink = Exp.exp(before.sub(now));
-            FloatVector sum =
-                    FloatVector.fromMemorySegment(F, RAM, max + row + lane, LE).mul(shrink);
-            for (int p = 0; p < count; p++) {
-                long at = scores + lane + p * row;
-                FloatVector weight =
-                        Exp.exp(FloatVector.fromMemorySegment(F, RAM, at, LE).sub(now));
-                weight.intoMemorySegment(RAM, at, LE);
-                sum = sum.add(weight);
-            }
-            now.intoMemorySegment(RAM, max + lane, LE);
-            sum.intoMemorySegment(RAM, max + row + lane, LE);
-            shrink.intoMemorySegment(RAM, max + 2 * row + lane, LE);
-        }
-        for (int c = 0; c < width; c++) {
-            for (long lane = 0; lane < row; lane += BYTES) {
-                FloatVector.fromMemorySegment(F, RAM, result + c * row + lane, LE)
-                        .mul(FloatVector.fromMemorySegment(F, RAM, max + 2 * row + lane, LE))
-                        .intoMemorySegment(RAM, result + c * row + lane, LE);
             }
         }
     }
