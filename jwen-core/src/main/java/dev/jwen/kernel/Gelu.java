@@ -22,6 +22,19 @@ public enum Gelu {
         };
     }
 
+    /** The derivative, in double precision. */
+    double slope(double x) {
+        return switch (this) {
+            case TANH -> {
+                double inner = Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x);
+                double tanh = Math.tanh(inner);
+                double innerSlope = Math.sqrt(2 / Math.PI) * (1 + 3 * 0.044715 * x * x);
+                yield (1 + tanh) / 2 + x / 2 * (1 - tanh * tanh) * innerSlope;
+            }
+            case ERF -> (1 + erf(x / Math.sqrt(2))) / 2 + x * Math.exp(-x * x / 2) / Math.sqrt(2 * Math.PI);
+        };
+    }
+
     /** {@code erf(x) = 2/√π · exp(-x²) · Σ 2ⁿ x²ⁿ⁺¹ / (1·3·…·(2n+1))}: all terms of one sign. */
     private static double erf(double x) {
         if (Double.isNaN(x) || Math.abs(x) >= LARGEST) {

@@ -96,10 +96,20 @@ public interface Gradients extends AutoCloseable {
      * @param k (T, G · C)
      * @param v (T, G · C)
      * @param out (T, H · C), what the forward pass gave
+     * @param headDim C
      * @param spans the rows of each sequence; together they cover the batch
      */
     void attention(
-            Tensor dOut, Tensor q, Tensor k, Tensor v, Tensor out, List<Span> spans, Tensor dq, Tensor dk, Tensor dv);
+            Tensor dOut,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor out,
+            int headDim,
+            List<Span> spans,
+            Tensor dq,
+            Tensor dk,
+            Tensor dv);
 
     /** Of {@link Kernels#frameAttention}; {@code dq}, {@code dk} and {@code dv} =. All are (T, H · C). */
     void frameAttention(

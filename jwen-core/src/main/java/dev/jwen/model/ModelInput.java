@@ -176,7 +176,7 @@ public final class ModelInput {
     }
 
     /** Positions by axis (time, height, width), then token. */
-    int[][] positions() {
+    public int[][] positions() {
         return new int[][] {positions[0].clone(), positions[1].clone(), positions[2].clone()};
     }
 

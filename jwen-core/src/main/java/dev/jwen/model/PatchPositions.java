@@ -10,7 +10,7 @@ import java.util.List;
  * <p>The patches of a frame come in blocks of two by two, row by row of blocks and inside a block row by row, so that the
  * four of a token lie together.
  */
-final class PatchPositions {
+public final class PatchPositions {
     private static final double THETA = 10_000;
 
     private final int side;
@@ -24,7 +24,7 @@ final class PatchPositions {
      * @param posEmbed (side², D)
      * @param headDim C; the angles are C/4 frequencies of the row, then as many of the column
      */
-    PatchPositions(Tensor posEmbed, int side, int headDim) {
+    public PatchPositions(Tensor posEmbed, int side, int headDim) {
         this.side = side;
         this.width = Math.toIntExact(posEmbed.columns());
         this.table = posEmbed.toFloats();
@@ -56,7 +56,38 @@ final class PatchPositions {
      * @param cos (T, C/2)
      * @param sin (T, C/2)
      */
-    void fill(List<Span> frames, List<Grid> grids, Tensor learned, Tensor cos, Tensor sin) {
+    public void fill(List<Span> frames, List<Grid> grids, Tensor learned, Tensor cos, Tensor sin) {
+        forEachPatch(frames, grids, (to, row, column, grid) -> {
+            interpolate(taps(row, grid.height()), taps(column, grid.width()), to, learned);
+            rotate(row, column, to, cos, sin);
+        });
+    }
+
+    /**
+     * The way back from {@code learned} to the table: each patch gives its gradient to the rows it lies between.
+     *
+     * @param dLearned (T, D)
+     * @param dTable (side², D), added to
+     */
+    public void spread(List<Span> frames, List<Grid> grids, Tensor dLearned, Tensor dTable) {
+        forEachPatch(frames, grids, (from, row, column, grid) -> {
+            for (Tap up : taps(row, grid.height())) {
+                for (Tap across : taps(column, grid.width())) {
+                    float weight = up.weight * across.weight;
+                    int to = up.index * side + across.index;
+                    for (int c = 0; c < width && weight != 0; c++) {
+                        dTable.set(to, c, dTable.get(to, c) + weight * dLearned.get(from, c));
+                    }
+                }
+            }
+        });
+    }
+
+    private interface Visitor {
+        void visit(int patch, int row, int column, Grid grid);
+    }
+
+    private static void forEachPatch(List<Span> frames, List<Grid> grids, Visitor visitor) {
         for (int f = 0; f < frames.size(); f++) {
             Grid grid = grids.get(f);
             for (int i = 0; i < frames.get(f).count(); i++) {
@@ -64,9 +95,7 @@ final class PatchPositions {
                 int inBlock = i % (Grid.MERGE * Grid.MERGE);
                 int row = block / (grid.width() / Grid.MERGE) * Grid.MERGE + inBlock / Grid.MERGE;
                 int column = block % (grid.width() / Grid.MERGE) * Grid.MERGE + inBlock % Grid.MERGE;
-                int to = frames.get(f).row() + i;
-                interpolate(taps(row, grid.height()), taps(column, grid.width()), to, learned);
-                rotate(row, column, to, cos, sin);
+                visitor.visit(frames.get(f).row() + i, row, column, grid);
             }
         }
     }

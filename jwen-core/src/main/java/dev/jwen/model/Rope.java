@@ -9,14 +9,14 @@ import dev.jwen.tensor.Tensor;
  * {@code j % 3 == 1} and the width when {@code j % 3 == 2}, as far as their sections reach, else the time: the sections
  * are interleaved over the frequencies, the rotated pairs are not.
  */
-final class Rope {
+public final class Rope {
     private final float[] inverseFrequency;
     /** By frequency: 0 time, 1 height, 2 width. */
     private final int[] axis;
 
     private final float magnitude;
 
-    Rope(RopeParameters parameters) {
+    public Rope(RopeParameters parameters) {
         int pairs = parameters.rotaryDim() / 2;
         inverseFrequency = new float[pairs];
         axis = new int[pairs];
@@ -56,7 +56,7 @@ final class Rope {
      * @param cos (T, rotaryDim / 2)
      * @param sin (T, rotaryDim / 2)
      */
-    void fill(int[][] positions, Tensor cos, Tensor sin) {
+    public void fill(int[][] positions, Tensor cos, Tensor sin) {
         int tokens = Math.toIntExact(cos.rows());
         for (int t = 0; t < tokens; t++) {
             for (int j = 0; j < axis.length; j++) {

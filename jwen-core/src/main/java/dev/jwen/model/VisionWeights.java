@@ -14,13 +14,13 @@ import java.util.List;
  * @param patchEmbed (D, P) with its bias
  * @param posEmbed (side², D)
  */
-record VisionWeights(Linear patchEmbed, Tensor posEmbed, List<Block> blocks, Merger merger) {
+public record VisionWeights(Linear patchEmbed, Tensor posEmbed, List<Block> blocks, Merger merger) {
 
     /** A matrix (out, in) and a bias (out). */
-    record Linear(Tensor weight, Tensor bias) {}
+    public record Linear(Tensor weight, Tensor bias) {}
 
     /** Factor and offset of a layer norm. */
-    record LayerNorm(Tensor weight, Tensor bias) {}
+    public record LayerNorm(Tensor weight, Tensor bias) {}
 
     /**
      * Attention and feed-forward, each behind its norm.
@@ -29,7 +29,8 @@ record VisionWeights(Linear patchEmbed, Tensor posEmbed, List<Block> blocks, Mer
      * @param fc1 (F, D)
      * @param fc2 (D, F)
      */
-    record Block(LayerNorm norm1, Linear q, Linear k, Linear v, Linear proj, LayerNorm norm2, Linear fc1, Linear fc2) {}
+    public record Block(
+            LayerNorm norm1, Linear q, Linear k, Linear v, Linear proj, LayerNorm norm2, Linear fc1, Linear fc2) {}
 
     /**
      * From four patches to one token.
@@ -38,9 +39,9 @@ record VisionWeights(Linear patchEmbed, Tensor posEmbed, List<Block> blocks, Mer
      * @param fc1 (4D, 4D)
      * @param fc2 (O, 4D)
      */
-    record Merger(LayerNorm norm, Linear fc1, Linear fc2) {}
+    public record Merger(LayerNorm norm, Linear fc1, Linear fc2) {}
 
-    VisionWeights {
+    public VisionWeights {
         blocks = List.copyOf(blocks);
     }
 

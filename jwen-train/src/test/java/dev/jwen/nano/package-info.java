@@ -1,0 +1,3 @@
+/** Skills judge what they demonstrate. */
+@org.jspecify.annotations.NullMarked
+package dev.jwen.nano;

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.jwen.train;
+
+import org.jspecify.annotations.NullMarked;
