@@ -48,7 +48,7 @@ class CommandsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"chat", "run", "inspect", "tokenize", "logits", "compare", "bench"})
+    @ValueSource(strings = {"chat", "run", "inspect", "tokenize", "logits", "compare", "bench", "eval"})
     void everyCommandTeachesItselfWithAnExample(String command) {
         Outcome outcome = jwen(command, "--help");
         assertThat(outcome.exit).isZero();
@@ -263,6 +263,67 @@ class CommandsTest {
         assertThat(vision.get("parameters").asLong()).isPositive();
     }
 
+    @Test
+    void evalMeasuresSkillsAndKeepsWhatFailed() throws IOException {
+        String model = chatModel();
+        Path failures = directory.resolve("failures.jsonl");
+        Path svg = directory.resolve("scores.svg");
+        Path html = directory.resolve("scores.html");
+        String[] small = {"eval", "-m", model, "-n", "2", "--max-tokens", "4", "--seed", "5"};
+        Outcome outcome = jwen(Stream.concat(
+                        Stream.of(small),
+                        Stream.of(
+                                "--skills",
+                                "addition,picture-place",
+                                "--json",
+                                "--failures",
+                                failures.toString(),
+                                "--svg",
+                                svg.toString(),
+                                "--html",
+                                html.toString()))
+                .toArray(String[]::new));
+        assertThat(outcome.exit).as(outcome.err).isZero();
+        assertThat(outcome.err).contains("skills with pictures are left out").contains("no vision tower");
+        assertThat(outcome.json().propertyNames()).containsExactly("model", "seed", "skills");
+        assertThat(outcome.json().get("seed").asInt()).isEqualTo(5);
+        JsonNode skills = outcome.json().get("skills");
+        assertThat(skills).hasSize(1);
+        assertThat(skills.get(0).propertyNames()).containsExactly("name", "n", "accuracy", "low", "high");
+        assertThat(skills.get(0).get("name").asString()).isEqualTo("addition");
+        assertThat(skills.get(0).get("accuracy").asDouble()).isZero();
+        List<String> lines = Files.readAllLines(failures);
+        assertThat(lines).hasSize(2);
+        JsonNode failure = JSON.readTree(lines.getFirst());
+        assertThat(failure.get("ending").asString()).isEqualTo("cut");
+        assertThat(failure.get("conversation").get("messages").get(0))
+                .isEqualTo(failure.get("demonstration").get("messages").get(0));
+        assertThat(Files.readString(svg)).contains("<svg", ">addition<");
+        assertThat(Files.readString(html)).contains("<svg", "Some that were not solved");
+        Outcome table = jwen(Stream.concat(Stream.of(small), Stream.of("--skills", "addition"))
+                .toArray(String[]::new));
+        assertThat(table.out).contains("95 % interval").containsPattern("addition +0\\.0 %.*97 %");
+    }
+
+    @Test
+    void perplexityOfAText() throws IOException {
+        Path text = Files.writeString(directory.resolve("text.txt"), "hello there, how are you? ".repeat(8));
+        String[] arguments = {"eval", "perplexity", text.toString(), "-m", DENSE, "-c", "32"};
+        Outcome outcome = jwen(arguments);
+        assertThat(outcome.exit).as(outcome.err).isZero();
+        assertThat(outcome.out).contains("perplexity ").contains("stride 16");
+        JsonNode json = jwen(Stream.concat(Stream.of(arguments), Stream.of("--json", "--stride", "1"))
+                        .toArray(String[]::new))
+                .json();
+        assertThat(json.get("perplexity").asDouble()).isGreaterThan(1);
+        assertThat(json.get("bits_per_byte").asDouble()).isPositive();
+        assertThat(json.get("stride").asInt()).isEqualTo(1);
+        Path empty = Files.writeString(directory.resolve("empty.txt"), "");
+        Outcome nothing = jwen("eval", "perplexity", empty.toString(), "-m", DENSE);
+        assertThat(nothing.exit).isEqualTo(1);
+        assertThat(nothing.err).contains("is empty");
+    }
+
     static Stream<Arguments> mistakes() {
         return Stream.of(
                 mistake(2, "Unknown option: '--temprature'", "run", "--temprature", "1"),
@@ -281,6 +342,13 @@ class CommandsTest {
                 mistake(1, "as one of --ids", "logits", "-m", DENSE, "-o", "never.st"),
                 mistake(2, "is not an int", "logits", "-m", DENSE, "--ids", "one", "-o", "never.st"),
                 mistake(1, "missing.st", "compare", "missing.st", "missing.st"),
+                mistake(1, "there is no suite named maths", "eval", "--suite", "maths", "-m", DENSE),
+                mistake(1, "has no skill cooking; it has addition,", "eval", "--skills", "cooking", "-m", DENSE),
+                mistake(1, "0 problems were asked for", "eval", "-n", "0", "-m", DENSE),
+                mistake(1, "no chat template", "eval", "-m", QUANTISED),
+                mistake(1, "no such file", "eval", "perplexity", "missing.txt", "-m", DENSE),
+                mistake(1, "not UTF-8 text: byte 1 ", "eval", "perplexity", PICTURE, "-m", DENSE),
+                mistake(1, "stride of 2048", "eval", "perplexity", "pom.xml", "-m", DENSE, "--stride", "2048"),
                 mistake(1, "-r must be at least 1", "bench", "-m", DENSE, "-r", "0"),
                 mistake(1, "counts of tokens", "bench", "-m", DENSE, "-p", "-5"));
     }

@@ -10,6 +10,7 @@ import dev.jwen.chat.ResponseParser;
 import dev.jwen.generate.Sampler;
 import dev.jwen.generate.SamplingOptions;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
@@ -81,16 +82,30 @@ public final class ChatSession implements AutoCloseable {
             @Nullable SamplingOptions options,
             Consumer<Event> events,
             Listener listener) {
+        try (Turn turn = begin(conversation, thinking, options, events, listener)) {
+            while (turn.generation() != null && !turn.isFinished()) {
+                Generation.advance(engine, List.of(turn.generation()));
+            }
+            return turn.reply();
+        }
+    }
+
+    /** Begins to answer as {@link #reply} does; whoever calls advances the answer to its end and closes it. */
+    Turn begin(
+            Conversation conversation,
+            @Nullable Boolean thinking,
+            @Nullable SamplingOptions options,
+            Consumer<Event> events,
+            Listener listener) {
         Prompt prompt = render(conversation, thinking);
         SamplingOptions sampling = options == null ? engine.samplingDefaults(prompt.thinking()) : options;
         RandomGenerator ids = Sampler.random(sampling.seed() == null ? System.nanoTime() : sampling.seed());
         ResponseParser parser = new ResponseParser(prompt.thinking(), conversation.tools(), ids);
         List<Seen> seen = see(prompt, listener);
         if (seen.size() < prompt.media().size()) {
-            parser.finish().forEach(events);
-            return new Reply(parser.response(), Completion.CANCELLED_UNREAD);
+            return new Turn(null, parser, events);
         }
-        Completion completion = session.generate(engine.encode(prompt.pieces(), seen), sampling, new Listener() {
+        Generation generation = session.begin(engine.encode(prompt.pieces(), seen), sampling, new Listener() {
             @Override
             public void prompt(int read, int total) {
                 listener.prompt(read, total);
@@ -107,8 +122,34 @@ public final class ChatSession implements AutoCloseable {
                 return listener.isCancelled();
             }
         });
-        parser.finish().forEach(events);
-        return new Reply(parser.response(), completion);
+        return new Turn(generation, parser, events);
+    }
+
+    /**
+     * An answer in the making that is taken apart.
+     *
+     * @param generation makes it; null if the listener cancelled before the prompt was seen
+     */
+    record Turn(@Nullable Generation generation, ResponseParser parser, Consumer<Event> events)
+            implements AutoCloseable {
+        boolean isFinished() {
+            return generation == null || generation.isFinished();
+        }
+
+        /** The answer, once it is finished; its last events are heard. */
+        Reply reply() {
+            parser.finish().forEach(events);
+            Completion completion =
+                    generation == null ? Completion.CANCELLED_UNREAD : Objects.requireNonNull(generation.completion());
+            return new Reply(parser.response(), completion);
+        }
+
+        @Override
+        public void close() {
+            if (generation != null) {
+                generation.close();
+            }
+        }
     }
 
     /**
@@ -145,7 +186,7 @@ public final class ChatSession implements AutoCloseable {
     }
 
     /** With one seed for all answers, the calls of all of them would have the same ids. */
-    private static @Nullable SamplingOptions ofRound(@Nullable SamplingOptions options, int round) {
+    static @Nullable SamplingOptions ofRound(@Nullable SamplingOptions options, int round) {
         return options == null || options.seed() == null
                 ? options
                 : options.toBuilder().seed(options.seed() + round).build();
