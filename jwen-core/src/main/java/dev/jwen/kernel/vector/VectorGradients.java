@@ -99,7 +99,16 @@ public final class VectorGradients implements Gradients {
 
     @Override
     public void attention(
-            Tensor dOut, Tensor q, Tensor k, Tensor v, Tensor out, List<Span> spans, Tensor dq, Tensor dk, Tensor dv) {
+            Tensor dOut,
+            Tensor q,
+            Tensor k,
+            Tensor v,
+            Tensor out,
+            int headDim,
+            List<Span> spans,
+            Tensor dq,
+            Tensor dk,
+            Tensor dv) {
         throw new UnsupportedOperationException("attention");
     }
 
