@@ -20,6 +20,7 @@ import picocli.CommandLine.HelpCommand;
             RunCommand.class,
             InspectCommand.class,
             TokenizeCommand.class,
+            TokenizerCommand.class,
             LogitsCommand.class,
             CompareCommand.class,
             BenchCommand.class,

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.jwen.nano;
+
+import org.jspecify.annotations.NullMarked;
