@@ -48,7 +48,8 @@ class ArchitectureTest {
                             "checkpoint",
                             "tokenizer",
                             "template",
-                            "tensor")));
+                            "tensor")),
+            Map.entry("tools", Set.of("engine", "chat")));
 
     /** API → the rooms that own it. */
     private static final Map<String, Set<String>> OWNERS = Map.ofEntries(
@@ -115,8 +116,8 @@ class ArchitectureTest {
     }
 
     @Test
-    void programsAreStartedByMediaAlone() {
-        assertThat(callersOf("java.lang.ProcessBuilder", Set.of("start"))).containsOnly("media");
+    void programsAreStartedByMediaAndToolsAlone() {
+        assertThat(callersOf("java.lang.ProcessBuilder", Set.of("start"))).containsOnly("media", "tools");
         assertThat(callersOf("java.lang.Runtime", Set.of("exec"))).isEmpty();
     }
 

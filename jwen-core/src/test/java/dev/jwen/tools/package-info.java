@@ -1,0 +1,2 @@
+/** Tools with right, wrong and hostile calls. */
+package dev.jwen.tools;

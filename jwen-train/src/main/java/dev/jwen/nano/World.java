@@ -1,0 +1,350 @@
+package dev.jwen.nano;
+
+import dev.jwen.chat.Conversation;
+import dev.jwen.chat.Message;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.SplittableRandom;
+import java.util.TreeSet;
+
+/**
+ * Questions about a small world of people, towns, pets and jobs, which the prompt tells in a few sentences in any order.
+ *
+ * <p>One hop asks for what one sentence says; two hops join two. The reasoning quotes the sentences that the answer needs.
+ * No two people of a world share a town, a pet or a job, and no two towns a place or an animal, so that every question has
+ * one answer.
+ */
+final class World implements Skill {
+    private static final List<String> PEOPLE = List.of("""
+            Ada Alan Alice Amir Anna Ben Bella Bruno Carla Carl Chloe Dan Dora Dina Elsa Emil Eva Finn Fred Gina Greta
+            Hana Hugo Ida Ivan Jack Jana Jim Joy Karl Kim Kate Lara Leo Lily Lou Luca Mara Max Mia Mike Nina Noah Nora
+            Olga Omar Oscar Paul Pia Peter Rita Rosa Ruth Sam Sara Sofia Tara Tim Tom Uma Vera Vic Will Yara Zoe""".split("\\s+"));
+
+    private static final List<String> TOWNS = List.of("""
+            Arden Alton Bexley Brook Calder Camden Corby Dalton Denby Dover Eldon Elmore Fenton Ferndale Galway Garton
+            Halton Harlow Hexton Irving Ivydale Kelso Kendal Kirby Lowell Luton Linden Marlow Melton Milford Morley
+            Norton Newby Oakham Orley Otley Penrith Pelham Quorn Radley Redhill Rowan Salton Selby Stanton Tarby Thorne
+            Tilbury Upton Velden Vinton Walden Weston Wilton Yarrow Yelden""".split("\\s+"));
+
+    private static final List<String> PETS = List.of(
+            "cat",
+            "dog",
+            "parrot",
+            "rabbit",
+            "hamster",
+            "pony",
+            "goldfish",
+            "turtle",
+            "canary",
+            "mouse",
+            "snake",
+            "goat");
+
+    private static final List<String> JOBS = List.of(
+            "baker",
+            "doctor",
+            "teacher",
+            "farmer",
+            "painter",
+            "singer",
+            "pilot",
+            "nurse",
+            "miller",
+            "tailor",
+            "driver",
+            "gardener",
+            "cook",
+            "sailor",
+            "judge");
+
+    private static final List<String> PLACES = List.of(
+            "by the sea",
+            "by a lake",
+            "by a river",
+            "in the hills",
+            "in the forest",
+            "in the desert",
+            "in the north",
+            "in the south",
+            "on an island");
+
+    private static final List<String> ANIMALS =
+            List.of("fox", "wolf", "bear", "swan", "deer", "lion", "hawk", "tiger", "whale", "zebra", "camel", "moose");
+
+    /** A person, and what belongs to the person and to the town where the person lives. */
+    private record Person(String name, String town, String pet, String job, String place, String animal) {
+        String lives() {
+            return name + " lives in " + town + ".";
+        }
+
+        String has() {
+            return name + " has a " + pet + ".";
+        }
+
+        String works() {
+            return name + " is a " + job + ".";
+        }
+
+        String lies() {
+            return town + " is " + place + ".";
+        }
+
+        String home() {
+            return "There is a " + animal + " in " + town + ".";
+        }
+
+        List<String> all() {
+            return List.of(lives(), has(), works(), lies(), home());
+        }
+    }
+
+    /** A question, the sentences that answer it, the answer as a sentence, and as few words as say it. */
+    private record Question(List<String> wordings, List<String> facts, String answer, String word) {
+        Question(List<String> wordings, List<String> facts, String answer) {
+            this(wordings, facts, answer, answer.substring(0, answer.length() - 1));
+        }
+    }
+
+    private final boolean oneHop;
+
+    /** One hop, or else two. */
+    World(boolean oneHop) {
+        this.oneHop = oneHop;
+    }
+
+    @Override
+    public String name() {
+        return oneHop ? "world-one-hop" : "world-two-hops";
+    }
+
+    @Override
+    public Problem problem(SplittableRandom random, Split split) {
+        Draw draw = new Draw(random);
+        while (true) {
+            List<Person> people = people(draw, draw.between(2, 4));
+            Person person = people.getFirst();
+            Person other = people.getLast();
+            Question question = oneHop ? oneHop(person, other, draw) : twoHops(person, other, draw);
+            String key = "world " + new TreeSet<>(question.facts) + " " + question.answer;
+            if (Split.of(key) == split) {
+                return problem(key, question, people, draw);
+            }
+        }
+    }
+
+    private static List<Person> people(Draw draw, int count) {
+        List<String> names = draw.some(count, PEOPLE);
+        List<String> towns = draw.some(count, TOWNS);
+        List<String> pets = draw.some(count, PETS);
+        List<String> jobs = draw.some(count, JOBS);
+        List<String> places = draw.some(count, PLACES);
+        List<String> animals = draw.some(count, ANIMALS);
+        List<Person> people = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            people.add(new Person(names.get(i), towns.get(i), pets.get(i), jobs.get(i), places.get(i), animals.get(i)));
+        }
+        return people;
+    }
+
+    private static Problem problem(String key, Question question, List<Person> people, Draw draw) {
+        List<String> facts = new ArrayList<>(question.facts);
+        List<String> others = new ArrayList<>();
+        people.forEach(person -> others.addAll(person.all()));
+        others.removeAll(facts);
+        // A sentence of the same kind about another makes sure that the question is read.
+        int kind = people.getFirst().all().indexOf(facts.getLast());
+        String decoy = people.getLast().all().get(kind);
+        if (!draw.oneIn(4)) {
+            facts.add(decoy);
+            others.remove(decoy);
+        }
+        facts.addAll(draw.some(Math.min(others.size(), draw.between(3, 7) - facts.size()), others));
+        String world = String.join(" ", draw.some(facts.size(), facts));
+        String asked = asked(question, draw);
+        String reasoning = String.join(" ", question.facts);
+        String prompt = draw.oneIn(4)
+                ? asked + (asked.endsWith("?") ? "" : "?") + (draw.oneIn(2) ? "\n" : " ") + world
+                : world + (draw.oneIn(3) ? "\n" : " ") + asked;
+        String answer = question.answer.substring(0, question.answer.length() - 1);
+        return new Problem(
+                key,
+                new Conversation(
+                        List.of(Message.user(prompt), Message.assistant(question.answer, reasoning, List.of())),
+                        List.of()),
+                conversation -> Verdict.answers(conversation, answer, question.word));
+    }
+
+    /** Names keep their capitals: people write them so, and a town may be called as a thing. */
+    private static String asked(Question question, Draw draw) {
+        String asked = draw.of(question.wordings);
+        if (draw.oneIn(4)) {
+            asked = asked.substring(0, 1).toLowerCase(Locale.ROOT) + asked.substring(1);
+        }
+        return draw.oneIn(5) ? asked.substring(0, asked.length() - 1) : asked;
+    }
+
+    private static Question yesOrNo(List<String> wordings, List<String> facts, boolean yes, String sentence) {
+        return new Question(wordings, facts, (yes ? "Yes, " : "No, ") + sentence, yes ? "Yes" : "No");
+    }
+
+    private static Question oneHop(Person a, Person b, Draw draw) {
+        boolean yes = draw.oneIn(2);
+        return switch (draw.between(0, 11)) {
+            case 0, 1 ->
+                new Question(
+                        List.of(
+                                "Where does " + a.name + " live?",
+                                "Where is " + a.name + "'s home?",
+                                "In which town does " + a.name + " live?",
+                                "Which town does " + a.name + " live in?"),
+                        List.of(a.lives()),
+                        a.lives(),
+                        a.town);
+            case 2 ->
+                new Question(
+                        List.of("Who lives in " + a.town + "?", "Who is from " + a.town + "?"),
+                        List.of(a.lives()),
+                        a.lives(),
+                        a.name);
+            case 3 ->
+                new Question(
+                        List.of(
+                                "What pet does " + a.name + " have?",
+                                "Which pet does " + a.name + " have?",
+                                "What is " + a.name + "'s pet?"),
+                        List.of(a.has()),
+                        a.has(),
+                        a.pet);
+            case 4 ->
+                new Question(
+                        List.of(
+                                "Who has a " + a.pet + "?",
+                                "Who has the " + a.pet + "?",
+                                "Whose pet is the " + a.pet + "?"),
+                        List.of(a.has()),
+                        a.has(),
+                        a.name);
+            case 5 ->
+                new Question(
+                        List.of(
+                                "What is " + a.name + "'s job?",
+                                "What does " + a.name + " do?",
+                                "What is the job of " + a.name + "?"),
+                        List.of(a.works()),
+                        a.works(),
+                        a.job);
+            case 6 ->
+                new Question(
+                        List.of(
+                                "Who is the " + a.job + "?",
+                                "Who is a " + a.job + "?",
+                                "Which person is the " + a.job + "?"),
+                        List.of(a.works()),
+                        a.works(),
+                        a.name);
+            case 7 ->
+                new Question(
+                        List.of("Where is " + a.town + "?", "Where does " + a.town + " lie?"),
+                        List.of(a.lies()),
+                        a.lies());
+            case 8 ->
+                new Question(
+                        List.of("Which town is " + a.place + "?", "What town is " + a.place + "?"),
+                        List.of(a.lies()),
+                        a.lies(),
+                        a.town);
+            case 9 ->
+                new Question(
+                        List.of("Which animal is in " + a.town + "?", "What animal is there in " + a.town + "?"),
+                        List.of(a.home()),
+                        a.home(),
+                        a.animal);
+            case 10 ->
+                yesOrNo(
+                        List.of(
+                                "Does " + a.name + " live in " + (yes ? a : b).town + "?",
+                                "Is " + a.name + " from " + (yes ? a : b).town + "?"),
+                        List.of(a.lives()),
+                        yes,
+                        a.lives());
+            default ->
+                yesOrNo(List.of("Is " + a.town + " " + (yes ? a : b).place + "?"), List.of(a.lies()), yes, a.lies());
+        };
+    }
+
+    private static Question twoHops(Person a, Person b, Draw draw) {
+        boolean yes = draw.oneIn(2);
+        List<String> town = List.of(a.lives(), a.lies());
+        return switch (draw.between(0, 9)) {
+            case 0, 1 ->
+                yesOrNo(
+                        List.of(
+                                "Is " + a.name + "'s town " + (yes ? a : b).place + "?",
+                                "Is the town where " + a.name + " lives " + (yes ? a : b).place + "?",
+                                "Does " + a.name + " live " + (yes ? a : b).place + "?"),
+                        town,
+                        yes,
+                        a.lies());
+            case 2 ->
+                new Question(
+                        List.of("Where is " + a.name + "'s town?", "Where is the town where " + a.name + " lives?"),
+                        town,
+                        a.lies());
+            case 3 ->
+                new Question(
+                        List.of(
+                                "Who lives " + a.place + "?",
+                                "Who lives in the town " + a.place + "?",
+                                "Which person lives " + a.place + "?"),
+                        List.of(a.lies(), a.lives()),
+                        a.lives(),
+                        a.name);
+            case 4, 5 ->
+                new Question(
+                        List.of(
+                                "Which animal is in the town where " + a.name + " lives?",
+                                "What animal is in " + a.name + "'s town?",
+                                "Which animal lives in " + a.name + "'s town?"),
+                        List.of(a.lives(), a.home()),
+                        a.home(),
+                        a.animal);
+            case 6 ->
+                new Question(
+                        List.of(
+                                "Where does the " + a.job + " live?",
+                                "In which town does the " + a.job + " live?",
+                                "What is the town of the " + a.job + "?"),
+                        List.of(a.works(), a.lives()),
+                        a.lives(),
+                        a.town);
+            case 7 ->
+                new Question(
+                        List.of(
+                                "Which pet does the " + a.job + " have?",
+                                "What pet does the " + a.job + " have?",
+                                "What is the pet of the " + a.job + "?"),
+                        List.of(a.works(), a.has()),
+                        a.has(),
+                        a.pet);
+            case 8 ->
+                new Question(
+                        List.of(
+                                "What is the job of the person who has the " + a.pet + "?",
+                                "What does the owner of the " + a.pet + " do?",
+                                "What is the job of the " + a.pet + "'s owner?"),
+                        List.of(a.has(), a.works()),
+                        a.works(),
+                        a.job);
+            default ->
+                new Question(
+                        List.of(
+                                "What is the job of the person who lives in " + a.town + "?",
+                                "What is the job of the person from " + a.town + "?",
+                                "What does the person from " + a.town + " do?"),
+                        List.of(a.lives(), a.works()),
+                        a.works(),
+                        a.job);
+        };
+    }
+}
