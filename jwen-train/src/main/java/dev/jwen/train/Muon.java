@@ -45,7 +45,7 @@ final class Muon implements Optimizer {
     /**
      * An optimiser that remembers nothing yet.
      *
-     * @param parts of a tensor of a parameter's shape, the matrices (rows, columns) that it is made of; see {@link #parts}
+     * @param rows of the matrices that a parameter is made of, one upon another
      * @param rate what the learning rate of a parameter is multiplied with
      * @param rest for the parameters that are no hidden matrices
      */
