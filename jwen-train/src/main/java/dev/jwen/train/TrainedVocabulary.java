@@ -35,6 +35,20 @@ public record TrainedVocabulary(List<String> tokens, List<String> rules) {
         return tokens.size() + AddedTokens.ALL.size();
     }
 
+    /**
+     * The id of an added token.
+     *
+     * @throws IllegalArgumentException if Qwen 3.5 has no such token
+     */
+    public int id(String addedToken) {
+        for (int i = 0; i < AddedTokens.ALL.size(); i++) {
+            if (AddedTokens.ALL.get(i).content().equals(addedToken)) {
+                return tokens.size() + i;
+            }
+        }
+        throw new IllegalArgumentException("%s is not an added token of Qwen 3.5".formatted(addedToken));
+    }
+
     /** The tokenizer with this vocabulary. */
     public Tokenizer tokenizer() {
         List<String> all = new ArrayList<>(tokens);

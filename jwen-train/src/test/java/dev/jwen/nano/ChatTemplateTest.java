@@ -6,7 +6,7 @@ import dev.jwen.chat.AddedToken;
 import dev.jwen.chat.ChatTemplate;
 import dev.jwen.template.Template;
 import dev.jwen.template.TemplateException;
-import dev.jwen.train.Shared;
+import dev.jwen.train.Golden;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -49,7 +49,7 @@ class ChatTemplateTest {
     void conversationsRenderAsTransformersRendersThem() {
         int compared = 0;
         for (JsonNode node : JSON.readTree(
-                        Shared.path("golden/chat-template/chat-template.json").toFile())
+                        Golden.shared("golden/chat-template/chat-template.json").toFile())
                 .get("cases")) {
             if (!node.get("template").asString().equals(REFERENCE)) {
                 continue;
@@ -73,8 +73,8 @@ class ChatTemplateTest {
     @Test
     void conversationsRenderAsJinja2RendersThem() {
         int compared = 0;
-        for (JsonNode node :
-                JSON.readTree(Shared.path("data/qwen35/template-examples.json").toFile())) {
+        for (JsonNode node : JSON.readTree(
+                Golden.shared("data/qwen35/template-examples.json").toFile())) {
             if (!node.get("template").asString().equals("thinking")) {
                 continue;
             }
@@ -102,7 +102,7 @@ class ChatTemplateTest {
 
     @Test
     void anyConversationRendersAsWithTheTemplateOfQwen() throws IOException {
-        Template reference = Template.parse(Files.readString(Shared.path("data/qwen35/" + REFERENCE)));
+        Template reference = Template.parse(Files.readString(Golden.shared("data/qwen35/" + REFERENCE)));
         Random random = new Random(3);
         int refused = 0;
         for (int round = 0; round < 5_000; round++) {

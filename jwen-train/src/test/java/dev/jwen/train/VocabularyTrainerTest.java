@@ -227,7 +227,7 @@ class VocabularyTrainerTest {
     @Test
     void filesHaveTheStructureOfThePublishedOnes() {
         train(TEXTS, 353).write(directory);
-        Path golden = Shared.path("golden/dense-text/checkpoint");
+        Path golden = Golden.shared("golden/dense-text/checkpoint");
         JsonNode expected = json(golden.resolve("tokenizer.json"));
         JsonNode written = json(directory.resolve("tokenizer.json"));
         assertThat(written.propertyNames()).isEqualTo(expected.propertyNames());
@@ -251,7 +251,7 @@ class VocabularyTrainerTest {
 
     @Test
     void addedTokensAreThoseOfQwen35() {
-        JsonNode expected = json(Shared.path("data/qwen35/added-tokens.json"));
+        JsonNode expected = json(Golden.shared("data/qwen35/added-tokens.json"));
         assertThat(AddedTokens.ALL)
                 .isEqualTo(expected.valueStream()
                         .map(t -> new AddedTokens.Token(
