@@ -42,6 +42,7 @@ final class Answer implements Consumer<Event>, AutoCloseable {
                 unfold(view);
                 view.toolCall(end.call().name(), end.call().argumentsJson());
             }
+            case Event.ToolResult result -> view.toolResult(result.text());
             case Event.ToolCallStart start -> {
                 // Shown whole, when it is whole.
             }

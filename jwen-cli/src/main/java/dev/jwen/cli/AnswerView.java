@@ -14,6 +14,9 @@ public sealed interface AnswerView permits MarkdownRenderer, PlainRenderer {
     /** Shows that the model calls a tool. */
     void toolCall(String name, String arguments);
 
+    /** Shows what a tool gave. */
+    void toolResult(String text);
+
     /** Ends the answer: what was held back is shown, and the cursor stands on a new line. */
     void end();
 

@@ -24,6 +24,7 @@ import picocli.CommandLine.HelpCommand;
             LogitsCommand.class,
             CompareCommand.class,
             BenchCommand.class,
+            EvalCommand.class,
             RehearseCommand.class,
             HelpCommand.class
         },

@@ -46,6 +46,11 @@ public final class PlainRenderer implements AnswerView {
     }
 
     @Override
+    public void toolResult(String text) {
+        write(notes, "→ " + text.stripTrailing().replace("\n", "\n  ") + "\n");
+    }
+
+    @Override
     public void end() {
         endThinking();
         if (lastOfText != '\n') {

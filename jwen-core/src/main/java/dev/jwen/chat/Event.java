@@ -1,6 +1,7 @@
 package dev.jwen.chat;
 
-/** What happens while an answer arrives, in order. Texts and fragments are never empty and are to be concatenated. */
+/** What happens while an answer arrives, in order. Texts and fragments of an answer are never empty and are to
+ * be concatenated. */
 public sealed interface Event {
 
     /** More of the reasoning. */
@@ -17,4 +18,7 @@ public sealed interface Event {
 
     /** A tool call is complete. */
     record ToolCallEnd(int index, ToolCall call) implements Event {}
+
+    /** A call was run and gave {@code text}, which may be empty; whoever runs tools says so, never a parser. */
+    record ToolResult(ToolCall call, String text) implements Event {}
 }

@@ -111,6 +111,46 @@ public final class ChatSession implements AutoCloseable {
         return new Reply(parser.response(), completion);
     }
 
+    /**
+     * Answers the last message of a conversation, and goes on with what the tools give that the model calls, until it
+     * answers without a call.
+     *
+     * {@snippet :
+     * ToolLoop end = chat.converse(question, tools, 8, null, null, event -> {}, Listener.NONE);
+     * System.out.println(end.conversation().messages().getLast().text());
+     * }
+     *
+     * @param tools what the model may call, in place of the tools of the conversation
+     * @param maxRounds how many answers may call tools
+     * @param thinking whether to think first, or null for what the model does by itself
+     * @param options how to choose tokens, for each answer by itself, or null for what suits the model and the mode; a
+     *     seed is followed by the next number in the next answer
+     * @param events hears each event as it happens, the results of tools among them
+     * @param listener follows each generation
+     * @return the loop after its end: the whole conversation, and why it ended
+     */
+    public ToolLoop converse(
+            Conversation conversation,
+            Toolbox tools,
+            int maxRounds,
+            @Nullable Boolean thinking,
+            @Nullable SamplingOptions options,
+            Consumer<Event> events,
+            Listener listener) {
+        ToolLoop loop = new ToolLoop(conversation, tools, maxRounds, events);
+        while (loop.ending() == null) {
+            loop.take(reply(loop.conversation(), thinking, ofRound(options, loop.rounds()), events, listener));
+        }
+        return loop;
+    }
+
+    /** With one seed for all answers, the calls of all of them would have the same ids. */
+    private static @Nullable SamplingOptions ofRound(@Nullable SamplingOptions options, int round) {
+        return options == null || options.seed() == null
+                ? options
+                : options.toBuilder().seed(options.seed() + round).build();
+    }
+
     /** The tokens of a conversation as the model would read it, with the start of an answer at the end. */
     public int[] tokens(Conversation conversation, @Nullable Boolean thinking) {
         Prompt prompt = render(conversation, thinking);

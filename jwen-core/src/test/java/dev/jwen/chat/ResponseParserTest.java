@@ -206,6 +206,7 @@ class ResponseParserTest {
                     assertThat(new ToolCall(call.id(), call.name(), ToolCall.named(parsed)))
                             .isEqualTo(call);
                 }
+                case Event.ToolResult result -> throw new AssertionError("a parser runs no tools: " + result);
             }
         }
         assertThat(new Response(reasoning.toString(), content.toString(), calls, response.cut()))

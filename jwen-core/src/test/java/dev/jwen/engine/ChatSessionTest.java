@@ -114,6 +114,26 @@ class ChatSessionTest {
     }
 
     @Test
+    void aConversationWithToolsEndsAsTheReplyItIsMadeOf() {
+        Conversation question = conversation(Message.user("hello"));
+        try (ChatSession chat = new ChatSession(engine)) {
+            ToolLoop loop = chat.converse(question, Toolbox.EMPTY, 3, false, GREEDY, event -> {}, Listener.NONE);
+            ChatSession.Reply reply = chat.reply(question, false, GREEDY, event -> {}, Listener.NONE);
+            assertThat(loop.conversation().messages())
+                    .containsExactly(
+                            question.messages().getFirst(), reply.response().message());
+            assertThat(loop.ending()).isEqualTo(ToolLoop.Ending.CUT);
+            ToolLoop cancelled = chat.converse(question, Toolbox.EMPTY, 3, false, GREEDY, event -> {}, new Listener() {
+                @Override
+                public boolean isCancelled() {
+                    return true;
+                }
+            });
+            assertThat(cancelled.ending()).isEqualTo(ToolLoop.Ending.CANCELLED);
+        }
+    }
+
+    @Test
     void aModelWithoutATemplateSaysSo() {
         try (Engine bare = Engine.open(
                 Golden.shipped("dense-256/dense-256-Q4_K_M.gguf"), new Engine.Options("plain", 1, true, null, 0))) {
