@@ -84,7 +84,10 @@ final class EvalCommand implements Runnable {
             description = "Longest answer, thinking included; by default 400.")
     int maxTokens = Evaluation.Options.DEFAULT.maxTokens();
 
-    @Option(names = "--failures", paramLabel = "FILE", description = "Write what was not solved, one JSON object a line.")
+    @Option(
+            names = "--failures",
+            paramLabel = "FILE",
+            description = "Write what was not solved, one JSON object a line.")
     @Nullable
     Path failures;
 
@@ -178,7 +181,8 @@ final class EvalCommand implements Runnable {
         record.put("number", trial.number());
         record.put("ending", trial.ending().name().toLowerCase(java.util.Locale.ROOT));
         record.put("conversation", JSON.readTree(trial.conversation().toJson()));
-        record.put("demonstration", JSON.readTree(trial.problem().demonstration().toJson()));
+        record.put(
+                "demonstration", JSON.readTree(trial.problem().demonstration().toJson()));
         return record;
     }
 
@@ -263,20 +267,28 @@ final class EvalCommand implements Runnable {
     private static String samples(List<Score> scores) {
         StringBuilder body = new StringBuilder("<h2>Some that were not solved</h2>\n");
         for (Score score : scores) {
-            for (Trial trial : score.failures().subList(0, Math.min(MAX_SAMPLES, score.failures().size()))) {
+            for (Trial trial : score.failures()
+                    .subList(0, Math.min(MAX_SAMPLES, score.failures().size()))) {
                 body.append("<p>").append(Page.escaped(score.skill())).append("</p>\n<pre>");
-                trial.conversation().messages().forEach(message -> body.append(Page.escaped("%s: %s%s%s\n"
-                        .formatted(
-                                message.role().wireName(),
-                                message.reasoning() == null || message.reasoning().isEmpty()
-                                        ? ""
-                                        : "(" + message.reasoning() + ") ",
-                                message.text(),
-                                message.toolCalls().stream()
-                                        .map(call -> " " + call.name() + call.argumentsJson())
-                                        .collect(Collectors.joining())))));
+                trial.conversation()
+                        .messages()
+                        .forEach(message -> body.append(Page.escaped("%s: %s%s%s\n"
+                                .formatted(
+                                        message.role().wireName(),
+                                        message.reasoning() == null
+                                                        || message.reasoning().isEmpty()
+                                                ? ""
+                                                : "(" + message.reasoning() + ") ",
+                                        message.text(),
+                                        message.toolCalls().stream()
+                                                .map(call -> " " + call.name() + call.argumentsJson())
+                                                .collect(Collectors.joining())))));
                 body.append("<span class=\"faint\">expected: ")
-                        .append(Page.escaped(trial.problem().demonstration().messages().getLast().text()))
+                        .append(Page.escaped(trial.problem()
+                                .demonstration()
+                                .messages()
+                                .getLast()
+                                .text()))
                         .append("</span></pre>\n");
             }
         }

@@ -18,6 +18,7 @@ import picocli.CommandLine.HelpCommand;
         subcommands = {
             ChatCommand.class,
             RunCommand.class,
+            PretrainCommand.class,
             InspectCommand.class,
             TokenizeCommand.class,
             TokenizerCommand.class,

@@ -47,7 +47,10 @@ final class PerplexityCommand implements Runnable {
     @Nullable
     Path file;
 
-    @Option(names = "--stride", paramLabel = "TOKENS", description = "From one window to the next; by default half of --context.")
+    @Option(
+            names = "--stride",
+            paramLabel = "TOKENS",
+            description = "From one window to the next; by default half of --context.")
     @Nullable
     Integer stride;
 
@@ -64,7 +67,12 @@ final class PerplexityCommand implements Runnable {
             int[] ids = engine.tokenizer().encodeUntrusted(text);
             Perplexity result;
             try (Progress progress = new Progress(
-                    Streams.messages(), err(), "scoring", ids.length, n -> "%,d tokens".formatted(n), System::nanoTime)) {
+                    Streams.messages(),
+                    err(),
+                    "scoring",
+                    ids.length,
+                    n -> "%,d tokens".formatted(n),
+                    System::nanoTime)) {
                 result = Perplexity.of(
                         engine.network(), engine.tokenizer(), engine.kvType(), ids, window, step, progress::update);
             }

@@ -81,7 +81,8 @@ public final class Evaluation {
      */
     public Score score(Skill skill, Consumer<Trial> trials) {
         long start = System.nanoTime();
-        SplittableRandom random = new SplittableRandom(31 * options.seed() + skill.name().hashCode());
+        SplittableRandom random =
+                new SplittableRandom(31 * options.seed() + skill.name().hashCode());
         List<Trial> failures = new ArrayList<>();
         int solved = 0;
         for (int i = 0; i < options.problems(); i++) {
@@ -106,11 +107,10 @@ public final class Evaluation {
                     .seed(random.nextLong())
                     .build();
             Conversation asked = new Conversation(question(problem), desk.tools());
-            ToolLoop loop =
-                    chat.converse(asked, desk, options.maxRounds(), null, sampling, event -> {}, Listener.NONE);
+            ToolLoop loop = chat.converse(asked, desk, options.maxRounds(), null, sampling, event -> {}, Listener.NONE);
             ToolLoop.Ending ending = Objects.requireNonNull(loop.ending());
-            boolean isSolved = ending == ToolLoop.Ending.ANSWERED
-                    && problem.solved().test(loop.conversation());
+            boolean isSolved =
+                    ending == ToolLoop.Ending.ANSWERED && problem.solved().test(loop.conversation());
             return new Trial(skill.name(), number, problem, loop.conversation(), ending, isSolved);
         } finally {
             delete(folder);
@@ -125,8 +125,8 @@ public final class Evaluation {
             end--;
         }
         if (end == 0) {
-            throw new IllegalArgumentException("the problem %s asks nothing: its demonstration has no user message"
-                    .formatted(problem.key()));
+            throw new IllegalArgumentException(
+                    "the problem %s asks nothing: its demonstration has no user message".formatted(problem.key()));
         }
         return messages.subList(0, end);
     }

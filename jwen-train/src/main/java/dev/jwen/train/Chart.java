@@ -59,7 +59,9 @@ final class Chart {
     }
 
     private String draw(String name, String unit, List<Curve> curves) {
-        add("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" font-family=\"sans-serif\" font-size=\"12\">\n<title>%s</title>\n", WIDTH, HEIGHT, Page.escaped(name));
+        add(
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" font-family=\"sans-serif\" font-size=\"12\">\n<title>%s</title>\n",
+                WIDTH, HEIGHT, Page.escaped(name));
         axes(unit);
         List<Label> labels = new ArrayList<>();
         for (Curve curve : curves) {
@@ -67,7 +69,9 @@ final class Chart {
             if (points.isEmpty()) {
                 continue;
             }
-            add("<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-opacity=\"%.2f\" stroke-width=\"1.6\" stroke-linejoin=\"round\" stroke-linecap=\"round\"/>\n", points, curve.colour(), curve.opacity());
+            add(
+                    "<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-opacity=\"%.2f\" stroke-width=\"1.6\" stroke-linejoin=\"round\" stroke-linecap=\"round\"/>\n",
+                    points, curve.colour(), curve.opacity());
             if (!curve.label().isEmpty()) {
                 labels.add(new Label(curve.label(), curve.colour(), y(last(curve.y()))));
             }
@@ -79,14 +83,22 @@ final class Chart {
     private void axes(String unit) {
         double stepY = step(maxY - minY);
         for (double value = Math.ceil(minY / stepY) * stepY; value <= maxY + stepY * 1e-6; value += stepY) {
-            add("<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"var(--line)\"/>\n", LEFT, RIGHT, y(value), y(value));
-            add("<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" fill=\"var(--faint)\">%s</text>\n", LEFT - 8, y(value) + 4, number(value));
+            add(
+                    "<line x1=\"%d\" x2=\"%d\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"var(--line)\"/>\n",
+                    LEFT, RIGHT, y(value), y(value));
+            add(
+                    "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" fill=\"var(--faint)\">%s</text>\n",
+                    LEFT - 8, y(value) + 4, number(value));
         }
         double stepX = step(maxX);
         for (double value = 0; value <= maxX * (1 + 1e-6); value += stepX) {
-            add("<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" fill=\"var(--faint)\">%s</text>\n", x(value), BOTTOM + 18, number(value));
+            add(
+                    "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" fill=\"var(--faint)\">%s</text>\n",
+                    x(value), BOTTOM + 18, number(value));
         }
-        add("<text x=\"%d\" y=\"%d\" text-anchor=\"end\" fill=\"var(--faint)\">%s</text>\n", RIGHT, BOTTOM + 36, Page.escaped(unit));
+        add(
+                "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" fill=\"var(--faint)\">%s</text>\n",
+                RIGHT, BOTTOM + 36, Page.escaped(unit));
     }
 
     private String path(Curve curve) {
@@ -97,7 +109,8 @@ final class Chart {
                 isDrawing = false;
                 continue;
             }
-            path.append(String.format(Locale.ROOT, "%s%.1f %.1f", isDrawing ? "L" : "M", x(curve.x()[i]), y(curve.y()[i])));
+            path.append(
+                    String.format(Locale.ROOT, "%s%.1f %.1f", isDrawing ? "L" : "M", x(curve.x()[i]), y(curve.y()[i])));
             isDrawing = true;
         }
         // A line of no length shows the only point as a dot.
@@ -119,7 +132,12 @@ final class Chart {
             limit -= LABEL_HEIGHT;
         }
         for (int i = 0; i < at.length; i++) {
-            add("<text x=\"%d\" y=\"%.1f\" fill=\"%s\">%s</text>\n", RIGHT + 8, at[i] + 4, labels.get(i).colour(), Page.escaped(labels.get(i).text()));
+            add(
+                    "<text x=\"%d\" y=\"%.1f\" fill=\"%s\">%s</text>\n",
+                    RIGHT + 8,
+                    at[i] + 4,
+                    labels.get(i).colour(),
+                    Page.escaped(labels.get(i).text()));
         }
     }
 
@@ -159,7 +177,9 @@ final class Chart {
     }
 
     private static String trimmed(double value) {
-        return BigDecimal.valueOf(Math.round(value * 1e6), 6).stripTrailingZeros().toPlainString();
+        return BigDecimal.valueOf(Math.round(value * 1e6), 6)
+                .stripTrailingZeros()
+                .toPlainString();
     }
 
     private void add(String format, Object... values) {

@@ -37,9 +37,10 @@ public final class Page {
     public static void write(Path file, String title, String body) {
         String head = "<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n"
                 + "<meta name=\"color-scheme\" content=\"light dark\">\n";
-        String page = "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n%s<title>%s</title>\n<style>\n%s%s</style>\n</head>\n"
-                        .formatted(head, escaped(title), COLOURS, STYLE)
-                + "<body>\n<h1>%s</h1>\n%s</body>\n</html>\n".formatted(escaped(title), body);
+        String page =
+                "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n%s<title>%s</title>\n<style>\n%s%s</style>\n</head>\n"
+                                .formatted(head, escaped(title), COLOURS, STYLE)
+                        + "<body>\n<h1>%s</h1>\n%s</body>\n</html>\n".formatted(escaped(title), body);
         try {
             Files.writeString(file, page);
         } catch (IOException e) {

@@ -70,7 +70,9 @@ public final class Report {
         List<String> lines;
         try {
             // Not readAllLines, which refuses a character that is cut at the end.
-            lines = new String(Files.readAllBytes(metrics), java.nio.charset.StandardCharsets.UTF_8).lines().toList();
+            lines = new String(Files.readAllBytes(metrics), java.nio.charset.StandardCharsets.UTF_8)
+                    .lines()
+                    .toList();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
@@ -89,8 +91,9 @@ public final class Report {
                         .formatted(metrics, i + 1, e.getOriginalMessage()));
             }
             if (!line.path("step").isIntegralNumber()) {
-                throw new IllegalArgumentException("%s: line %d has no step: %s; expected an object with a whole number \"step\""
-                        .formatted(metrics, i + 1, lines.get(i)));
+                throw new IllegalArgumentException(
+                        "%s: line %d has no step: %s; expected an object with a whole number \"step\""
+                                .formatted(metrics, i + 1, lines.get(i)));
             }
             add(line.path("step").asLong(), line);
         }
@@ -101,10 +104,15 @@ public final class Report {
             samples.add(line);
         } else if (line.has("skills")) {
             Map<String, Double> skills = new LinkedHashMap<>();
-            line.path("skills").properties().forEach(skill -> skills.put(skill.getKey(), skill.getValue().asDouble(Double.NaN)));
+            line.path("skills")
+                    .properties()
+                    .forEach(
+                            skill -> skills.put(skill.getKey(), skill.getValue().asDouble(Double.NaN)));
             evaluations.put(step, new Evaluated(line.path("tokens").asDouble(0), skills));
         } else if (line.has("loss")) {
-            steps.put(step, new Step(line.path("tokens").asDouble(0), line.path("loss").asDouble(Double.NaN), line));
+            steps.put(
+                    step,
+                    new Step(line.path("tokens").asDouble(0), line.path("loss").asDouble(Double.NaN), line));
         }
     }
 
@@ -115,10 +123,16 @@ public final class Report {
             body.append("<p>The run has not written anything yet.</p>\n");
         }
         if (!steps.isEmpty()) {
-            body.append("<h2>Loss</h2>\n").append(loss()).append("<p class=\"faint\">Nats a token of the batches of training, each as it was before the step; the strong line is an exponential mean over about %s %% of the steps.</p>\n".formatted(Math.round(100 * SMOOTHED_SHARE)));
+            body.append("<h2>Loss</h2>\n")
+                    .append(loss())
+                    .append(
+                            "<p class=\"faint\">Nats a token of the batches of training, each as it was before the step; the strong line is an exponential mean over about %s %% of the steps.</p>\n"
+                                    .formatted(Math.round(100 * SMOOTHED_SHARE)));
         }
         if (!evaluations.isEmpty()) {
-            body.append("<h2>Skills</h2>\n").append(skills()).append("<p class=\"faint\">Percent of held-out problems that were solved.</p>\n");
+            body.append("<h2>Skills</h2>\n")
+                    .append(skills())
+                    .append("<p class=\"faint\">Percent of held-out problems that were solved.</p>\n");
         }
         body.append(lastValues());
         body.append(samples());
@@ -177,8 +191,10 @@ public final class Report {
     private String skills() {
         Map<String, List<double[]>> points = new LinkedHashMap<>();
         for (Evaluated evaluated : evaluations.values()) {
-            evaluated.skills().forEach((skill, accuracy) -> points.computeIfAbsent(skill, name -> new ArrayList<>())
-                    .add(new double[] {evaluated.tokens(), 100 * accuracy}));
+            evaluated
+                    .skills()
+                    .forEach((skill, accuracy) -> points.computeIfAbsent(skill, name -> new ArrayList<>())
+                            .add(new double[] {evaluated.tokens(), 100 * accuracy}));
         }
         List<Chart.Curve> curves = new ArrayList<>();
         points.forEach((skill, at) -> {
@@ -203,7 +219,11 @@ public final class Report {
             row(table, "seconds", number(last, "seconds", "%,.0f"));
         }
         if (!evaluations.isEmpty()) {
-            evaluations.lastEntry().getValue().skills().forEach((skill, accuracy) -> row(table, skill, text("%.1f %%", 100 * accuracy)));
+            evaluations
+                    .lastEntry()
+                    .getValue()
+                    .skills()
+                    .forEach((skill, accuracy) -> row(table, skill, text("%.1f %%", 100 * accuracy)));
         }
         return table.append("</table>\n").toString();
     }
@@ -213,7 +233,8 @@ public final class Report {
     }
 
     private static void row(StringBuilder table, String name, String value) {
-        table.append("<tr><th>%s</th><td class=\"number\">%s</td></tr>\n".formatted(Page.escaped(name), Page.escaped(value)));
+        table.append("<tr><th>%s</th><td class=\"number\">%s</td></tr>\n"
+                .formatted(Page.escaped(name), Page.escaped(value)));
     }
 
     /** The latest first. */
@@ -225,7 +246,8 @@ public final class Report {
         for (JsonNode line : samples.reversed().subList(0, Math.min(MAX_SAMPLES, samples.size()))) {
             JsonNode sample = line.path("sample");
             boolean isSolved = sample.path("solved").asBoolean(false);
-            html.append(text("<p>%s at step %,d: <span class=\"%s\">%s</span></p>\n<pre>%s\n<b>%s</b></pre>\n",
+            html.append(text(
+                    "<p>%s at step %,d: <span class=\"%s\">%s</span></p>\n<pre>%s\n<b>%s</b></pre>\n",
                     Page.escaped(sample.path("skill").asString("")),
                     line.path("step").asLong(),
                     isSolved ? "good" : "bad",
@@ -234,7 +256,9 @@ public final class Report {
                     Page.escaped(sample.path("answer").asString(""))));
         }
         if (samples.size() > MAX_SAMPLES) {
-            html.append(text("<p class=\"faint\">%,d earlier samples are in the file alone.</p>\n", samples.size() - MAX_SAMPLES));
+            html.append(text(
+                    "<p class=\"faint\">%,d earlier samples are in the file alone.</p>\n",
+                    samples.size() - MAX_SAMPLES));
         }
         return html.toString();
     }

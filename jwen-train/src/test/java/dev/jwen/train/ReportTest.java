@@ -34,7 +34,11 @@ class ReportTest {
 
     private String report(String metrics) throws IOException {
         Path html = directory.resolve("report.html");
-        Report.write(Files.writeString(directory.resolve("metrics.jsonl"), metrics), html, "Run <1>", "jwen train --a 'b' & c");
+        Report.write(
+                Files.writeString(directory.resolve("metrics.jsonl"), metrics),
+                html,
+                "Run <1>",
+                "jwen train --a 'b' & c");
         return Files.readString(html);
     }
 
@@ -83,10 +87,11 @@ class ReportTest {
 
     @Test
     void skillsAndSamplesAreShownAndNothingIsTakenForHtml() throws IOException {
-        String html = report(step(1, 3)
-                + "\n{\"step\":1,\"tokens\":1000,\"skills\":{\"addition\":0.93,\"a<b\":0.5}}\n"
-                + "{\"step\":2,\"tokens\":2000,\"skills\":{\"addition\":1.0,\"a<b\":0.25}}\n"
-                + "{\"step\":2,\"sample\":{\"skill\":\"addition\",\"prompt\":\"<script>1+1\",\"answer\":\"2\",\"solved\":true}}\n");
+        String html = report(
+                step(1, 3)
+                        + "\n{\"step\":1,\"tokens\":1000,\"skills\":{\"addition\":0.93,\"a<b\":0.5}}\n"
+                        + "{\"step\":2,\"tokens\":2000,\"skills\":{\"addition\":1.0,\"a<b\":0.25}}\n"
+                        + "{\"step\":2,\"sample\":{\"skill\":\"addition\",\"prompt\":\"<script>1+1\",\"answer\":\"2\",\"solved\":true}}\n");
         assertThat(html)
                 .contains(">addition 100<", ">a&lt;b 25<", "<td class=\"number\">100.0 %</td>")
                 .contains("&lt;script&gt;1+1", "<b>2</b>", ">solved<")
@@ -122,7 +127,8 @@ class ReportTest {
     @Test
     void whatARunWroteBeforeItWentBackIsReplaced() throws IOException {
         String once = report(step(1, 3) + "\n" + step(2, 1) + "\n" + step(3, 1) + "\n");
-        assertThat(report(step(1, 3) + "\n" + step(2, 2) + "\n" + step(2, 1) + "\n" + step(3, 1) + "\n")).isEqualTo(once);
+        assertThat(report(step(1, 3) + "\n" + step(2, 2) + "\n" + step(2, 1) + "\n" + step(3, 1) + "\n"))
+                .isEqualTo(once);
     }
 
     @Test
