@@ -17,6 +17,9 @@ public final class VectorGradients implements Gradients {
     private final String name;
     private final FloatProduct product;
     private final RowGradients rows;
+    private final AttentionGradient attention;
+    private final ConvolutionGradient convolution;
+    private final DeltaGradient delta;
 
     /** Gradients on {@code pool}, with the inner loop of {@code products} where that has one; closes neither. */
     public VectorGradients(WorkerPool pool, @Nullable MatrixProducts products) {
@@ -24,6 +27,9 @@ public final class VectorGradients implements Gradients {
         ProductTile tile = products == null ? null : products.productTile();
         product = new FloatProduct(pool, tile == null ? new VectorProductTile() : tile);
         rows = new RowGradients(pool);
+        attention = new AttentionGradient(pool);
+        convolution = new ConvolutionGradient(pool);
+        delta = new DeltaGradient(pool);
     }
 
     @Override
@@ -109,7 +115,7 @@ public final class VectorGradients implements Gradients {
             Tensor dq,
             Tensor dk,
             Tensor dv) {
-        throw new UnsupportedOperationException("attention");
+        attention.attention(dOut, q, k, v, out, headDim, spans, dq, dk, dv);
     }
 
     @Override
@@ -124,12 +130,12 @@ public final class VectorGradients implements Gradients {
             Tensor dq,
             Tensor dk,
             Tensor dv) {
-        throw new UnsupportedOperationException("frameAttention");
+        attention.frameAttention(dOut, q, k, v, out, headDim, frames, dq, dk, dv);
     }
 
     @Override
     public void convolution(Tensor dOut, Tensor x, Tensor weight, List<Span> spans, Tensor dx, Tensor dWeight) {
-        throw new UnsupportedOperationException("convolution");
+        convolution.convolution(dOut, x, weight, spans, dx, dWeight);
     }
 
     @Override
@@ -147,7 +153,7 @@ public final class VectorGradients implements Gradients {
             Tensor dB,
             Tensor dRate,
             Tensor dDtBias) {
-        throw new UnsupportedOperationException("gatedDelta");
+        delta.gatedDelta(heads, dOut, qkv, a, b, rate, dtBias, spans, dQkv, dA, dB, dRate, dDtBias);
     }
 
     @Override
