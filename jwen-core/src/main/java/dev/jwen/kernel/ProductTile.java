@@ -19,7 +19,7 @@ public interface ProductTile {
     int columns();
 
     /**
-     * {@code c[i][j] += Σ_k a[i][k] · b[k][j]}, the sum in the order of k from zero.
+     * {@code c[i][j] += Σ_k a[i][k] · b[k][j]}, added in the order of k, from zero or from what is there.
      *
      * @param depth how many k, 1 to {@value #DEPTH}
      * @param byColumns how {@code a} is packed
