@@ -17,6 +17,8 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorShuffle;
 
 /**
  * The gated delta rule, backwards, token by token.
@@ -45,8 +47,30 @@ public final class DeltaGradient {
     /** Bytes that the states of a span may take: about what the second-level cache holds. */
     private static final long ALL_STATES = 4L << 20;
 
+    // Lane l exchanged with lane l ^ n, and the lanes with the bit n.
+    private static final VectorShuffle<Float> SWAP_8 = swap(8);
+    private static final VectorShuffle<Float> SWAP_4 = swap(4);
+    private static final VectorShuffle<Float> SWAP_2 = swap(2);
+    private static final VectorShuffle<Float> SWAP_1 = swap(1);
+    private static final VectorMask<Float> UPPER_8 = upper(8);
+    private static final VectorMask<Float> UPPER_4 = upper(4);
+    private static final VectorMask<Float> UPPER_2 = upper(2);
+    private static final VectorMask<Float> UPPER_1 = upper(1);
+
     private final WorkerPool pool;
     private final Buffer[] buffers;
+
+    private static VectorShuffle<Float> swap(int n) {
+        return VectorShuffle.fromOp(F, lane -> (lane ^ n) % L);
+    }
+
+    private static VectorMask<Float> upper(int n) {
+        long lanes = 0;
+        for (int lane = 0; lane < L; lane++) {
+            lanes |= (lane & n) == 0 ? 0 : 1L << lane;
+        }
+        return VectorMask.fromLong(F, lanes);
+    }
 
     public DeltaGradient(WorkerPool pool) {
         this.pool = pool;
@@ -124,6 +148,7 @@ public final class DeltaGradient {
         /** (keyWidth, L) twice: partial sums of the rows of α P dOut and of G d + α P m; then (keyWidth) twice. */
         final long rowSums;
 
+        final long folded;
         final long sums;
         /** (valueWidth) each: Gᵀk, the state times the key; v and dOut with whole rows; α dOut, α m, dv. */
         final long read;
@@ -148,7 +173,7 @@ public final class DeltaGradient {
             window = n * stateBytes <= ALL_STATES ? n : Math.min(n, WINDOW);
             long keyBytes = 4L * n * keyWidth;
             long valueBytes = 4L * n * valueWidth;
-            long rest = 8L * keyWidth + 8L * keyWidth * L + 28L * valueWidth + 4 * BYTES;
+            long rest = 8L * keyWidth + 12L * keyWidth * L + 28L * valueWidth + 4 * BYTES;
             int windows = Math.ceilDiv(n, window);
             long bytes = 4 * keyBytes
                     + 2 * valueBytes
@@ -166,7 +191,8 @@ public final class DeltaGradient {
             errors = dKeys + keyBytes;
             writes = errors + valueBytes;
             rowSums = writes + valueBytes;
-            sums = rowSums + 8L * keyWidth * L;
+            folded = rowSums + 8L * keyWidth * L;
+            sums = folded + 4L * keyWidth * L;
             read = sums + 8L * keyWidth;
             recalled = read + 4L * valueWidth;
             value = recalled + 4L * valueWidth;
@@ -350,7 +376,8 @@ public final class DeltaGradient {
         for (int t = 0; t < span.count(); t++) {
             double x = Call.get(call.a, span.row() + t, head) + bias;
             double small = Math.exp(-Math.abs(x));
-            double softplus = Math.max(x, 0) + Math.log1p(small);
+            // The logarithm is much faster than log1p, and as exact for all but the smallest.
+            double softplus = Math.max(x, 0) + (small < 1e-8 ? small : Math.log(1 + small));
             pass.scalar(t, ALPHA, Math.exp(rate * softplus));
             pass.scalar(t, BETA, Exp.sigmoid(Call.get(call.b, span.row() + t, head)));
             pass.scalar(t, OPEN, (x >= 0 ? 1 : small) / (1 + small));
@@ -512,9 +539,7 @@ public final class DeltaGradient {
         if (j < row) {
             rows1(state + j, j, alpha, query, key, before, pass.writes + t * row + j, pass);
         }
-        for (int i = 0; i < 2 * pass.keyWidth; i += 4) {
-            Tiles.sum4(pass.rowSums + i * BYTES, pass.sums + 4L * i);
-        }
+        addRows(pass.rowSums, 2 * pass.keyWidth, pass.folded, pass.sums);
         Tiles.sum4(pass.dots, pass.dots);
         float along = RAM.get(FLOAT, pass.dots + 4);
         long dQuery = pass.dQueries + 4L * t * pass.keyWidth;
@@ -533,6 +558,39 @@ public final class DeltaGradient {
         }
         Call.set(call.dB, token, head, (double) RAM.get(FLOAT, pass.dots) * beta * (1 - beta));
         return RAM.get(FLOAT, pass.dots + 8);
+    }
+
+    /**
+     * Adds up each of {@code rows} vectors that follow one another, by halves: two vectors become one, which holds sums
+     * of the first in one half of its lanes and of the second in the other.
+     *
+     * @param rows a multiple of L
+     * @param folded room for half as many vectors
+     */
+    private static void addRows(long vectors, int rows, long folded, long sums) {
+        for (int row = 0; row < rows; row += L) {
+            long from = vectors + row * BYTES;
+            long to = folded + row / 2 * BYTES;
+            if (L > 8) {
+                fold(from, to, 8, SWAP_8, UPPER_8);
+                from = to;
+            }
+            if (L > 4) {
+                fold(from, to, 4, SWAP_4, UPPER_4);
+                from = to;
+            }
+            fold(from, to, 2, SWAP_2, UPPER_2);
+            fold(to, sums + 4L * row, 1, SWAP_1, UPPER_1);
+        }
+    }
+
+    /** Folds vector i + count into vector i, whose lanes with the bit {@code count} it takes. */
+    private static void fold(long from, long to, int count, VectorShuffle<Float> swap, VectorMask<Float> upper) {
+        for (int i = 0; i < count; i++) {
+            FloatVector a = FloatVector.fromMemorySegment(F, RAM, from + i * BYTES, LE);
+            FloatVector b = FloatVector.fromMemorySegment(F, RAM, from + (i + count) * BYTES, LE);
+            a.blend(b, upper).add(b.blend(a, upper).rearrange(swap)).intoMemorySegment(RAM, to + i * BYTES, LE);
+        }
     }
 
     /** What is as wide as a value: u, dv, α dOut and α m, and the sums u·e and d·dOut. */
