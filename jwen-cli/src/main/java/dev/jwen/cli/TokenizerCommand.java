@@ -114,6 +114,9 @@ final class TokenizerCommand {
         }
 
         private static String text(Path file) {
+            if (Files.isDirectory(file)) {
+                throw new CommandException("%s is a directory; give the files in it".formatted(file));
+            }
             try {
                 byte[] bytes = Files.readAllBytes(file);
                 return StandardCharsets.UTF_8

@@ -149,6 +149,8 @@ class CommandsTest {
                 .isEqualTo("jwen: no such file or directory: %s%n".formatted(missing));
         assertThat(jwen("tokenizer", "train", binary.toString(), "-o", target, "--vocabulary", "288").err)
                 .isEqualTo("jwen: --vocabulary is 288; the bytes and the added tokens alone are 289%n".formatted());
+        assertThat(jwen("tokenizer", "train", directory.toString(), "-o", target).err)
+                .isEqualTo("jwen: %s is a directory; give the files in it%n".formatted(directory));
         assertThat(jwen("tokenizer", "train", binary.toString()).exit).isEqualTo(2);
         assertThat(directory.resolve("model")).doesNotExist();
     }
