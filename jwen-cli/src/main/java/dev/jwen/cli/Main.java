@@ -18,8 +18,10 @@ import picocli.CommandLine.HelpCommand;
         subcommands = {
             ChatCommand.class,
             RunCommand.class,
+            PretrainCommand.class,
             InspectCommand.class,
             TokenizeCommand.class,
+            TokenizerCommand.class,
             LogitsCommand.class,
             CompareCommand.class,
             BenchCommand.class,

@@ -48,7 +48,7 @@ class CommandsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"chat", "run", "inspect", "tokenize", "logits", "compare", "bench", "eval"})
+    @ValueSource(strings = {"chat", "run", "inspect", "tokenize", "tokenizer", "logits", "compare", "bench", "eval"})
     void everyCommandTeachesItselfWithAnExample(String command) {
         Outcome outcome = jwen(command, "--help");
         assertThat(outcome.exit).isZero();
@@ -120,6 +120,39 @@ class CommandsTest {
                         .out
                         .strip())
                 .isEqualTo(Integer.toString(ids.size()));
+    }
+
+    @Test
+    void aTokenizerIsTrainedAndUsed() throws IOException {
+        Path text = Files.writeString(directory.resolve("text.txt"), "red green blue\n".repeat(50));
+        String target = directory.resolve("model").toString();
+        Outcome outcome = jwen("tokenizer", "train", text.toString(), "-o", target, "--vocabulary", "299");
+        assertThat(outcome.exit).as(outcome.err).isZero();
+        assertThat(outcome.out).contains("299 tokens");
+        assertThat(jwen("tokenize", "-m", target, "--count", "red green blue")
+                        .out
+                        .strip())
+                .isEqualTo("3");
+        Outcome small = jwen("tokenizer", "train", text.toString(), "-o", target, "--vocabulary", "5000");
+        assertThat(small.exit).isZero();
+        assertThat(small.err).contains("fewer tokens than 5000");
+    }
+
+    @Test
+    void textsThatNoTokenizerCanBeMadeOfAreRefusedInOneSentence() throws IOException {
+        String target = directory.resolve("model").toString();
+        Path binary = Files.write(directory.resolve("binary"), new byte[] {'a', (byte) 0xff});
+        assertThat(jwen("tokenizer", "train", binary.toString(), "-o", target).err)
+                .isEqualTo("jwen: %s is not UTF-8 text; convert it first%n".formatted(binary));
+        Path missing = directory.resolve("missing");
+        assertThat(jwen("tokenizer", "train", missing.toString(), "-o", target).err)
+                .isEqualTo("jwen: no such file or directory: %s%n".formatted(missing));
+        assertThat(jwen("tokenizer", "train", binary.toString(), "-o", target, "--vocabulary", "288").err)
+                .isEqualTo("jwen: --vocabulary is 288; the bytes and the added tokens alone are 289%n".formatted());
+        assertThat(jwen("tokenizer", "train", directory.toString(), "-o", target).err)
+                .isEqualTo("jwen: %s is a directory; give the files in it%n".formatted(directory));
+        assertThat(jwen("tokenizer", "train", binary.toString()).exit).isEqualTo(2);
+        assertThat(directory.resolve("model")).doesNotExist();
     }
 
     @Test

@@ -17,7 +17,7 @@ import java.util.List;
  * <p>A video becomes a series of frames, each behind the second at which it was seen:
  * {@code <0.2 seconds><|vision_start|><|video_pad|>…<|vision_end|>}.
  */
-final class PromptEncoder {
+public final class PromptEncoder {
     private static final String IMAGE_PAD = "<|image_pad|>";
     private static final String VIDEO_PAD = "<|video_pad|>";
     private static final String VISION_START = "<|vision_start|>";
@@ -27,7 +27,7 @@ final class PromptEncoder {
     private final VisionOptions.VideoWrapper wrapper;
     private final ModelInput.Placeholders placeholders;
 
-    PromptEncoder(Tokenizer tokenizer, VisionOptions.VideoWrapper wrapper) {
+    public PromptEncoder(Tokenizer tokenizer, VisionOptions.VideoWrapper wrapper) {
         this.tokenizer = tokenizer;
         this.wrapper = wrapper;
         this.placeholders = new ModelInput.Placeholders(
@@ -44,7 +44,7 @@ final class PromptEncoder {
      * @param seen pictures in the order of their placeholders, and videos in the order of theirs
      * @throws IllegalArgumentException if there are more placeholders than pictures and videos, or fewer
      */
-    ModelInput encode(List<PromptPiece> pieces, List<Seen> seen) {
+    public ModelInput encode(List<PromptPiece> pieces, List<Seen> seen) {
         Waiting waiting = new Waiting(
                 seen.stream().filter(s -> !s.isVideo()).iterator(),
                 seen.stream().filter(Seen::isVideo).iterator());

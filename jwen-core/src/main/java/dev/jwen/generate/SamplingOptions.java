@@ -87,7 +87,8 @@ public record SamplingOptions(
      * These options, overridden by what a checkpoint's generation_config.json says.
      *
      * @param config as read from JSON: {@code do_sample}, {@code temperature}, {@code top_k}, {@code top_p},
-     *     {@code min_p}, {@code repetition_penalty} and {@code max_new_tokens} count, other entries are left alone
+     *     {@code min_p}, {@code repetition_penalty} and {@code max_new_tokens} count, other entries are left alone.
+     *     Without sampling there is no presence penalty either
      */
     public SamplingOptions withGenerationConfig(Map<String, ?> config) {
         Builder builder = toBuilder()
@@ -97,8 +98,9 @@ public record SamplingOptions(
                 .topP(number(config, "top_p", topP))
                 .minP(number(config, "min_p", minP))
                 .maxTokens((int) number(config, "max_new_tokens", maxTokens));
+        // Greedy search has no penalty for what is there already; that of the model card is for sampling.
         return Boolean.FALSE.equals(config.get("do_sample"))
-                ? builder.temperature(0).build()
+                ? builder.temperature(0).presencePenalty(0).build()
                 : builder.build();
     }
 

@@ -52,6 +52,34 @@ public final class Backends {
         return chosen(name, exact).open(threads);
     }
 
+    /**
+     * What training calculates with: the forward pass and the way back, on the same threads.
+     *
+     * @param kernels owns the threads
+     */
+    public record Training(Kernels kernels, Gradients gradients) implements AutoCloseable {
+        @Override
+        public void close() {
+            gradients.close();
+            kernels.close();
+        }
+    }
+
+    /**
+     * Opens a back end for training, whose weights are float32: every operation on them computes in float32, that of the
+     * fastest back end included.
+     *
+     * @param name as for {@link #open(String, int)}
+     * @throws IllegalArgumentException if there is no such back end, or it cannot run here or not train
+     */
+    public static Training openForTraining(@Nullable String name, int threads) {
+        KernelsProvider provider = chosen(name, false);
+        return provider.openForTraining(threads)
+                .orElseThrow(() ->
+                        new IllegalArgumentException("the %s kernels have no way back to train with; there are: %s"
+                                .formatted(provider.name(), summary())));
+    }
+
     /** What {@link #open(String, int, boolean)} chooses and why, in a line for a log. */
     public static String choice(@Nullable String name, boolean exact) {
         return "%s (%s; there are %s)".formatted(chosen(name, exact).description(), reason(name, exact), summary());

@@ -31,4 +31,9 @@ public interface KernelsProvider {
 
     /** Opens the back end with this many threads, the caller's included. */
     Kernels open(int threads);
+
+    /** Opens the back end and its way back with this many threads, the caller's included; empty if it has none. */
+    default Optional<Backends.Training> openForTraining(int threads) {
+        return Optional.empty();
+    }
 }

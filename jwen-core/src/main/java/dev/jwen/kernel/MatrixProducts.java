@@ -49,6 +49,10 @@ public interface MatrixProducts extends AutoCloseable {
     @Nullable
     RowLoops rowLoops();
 
+    /** The inner loop of products of float32 matrices, or null where there is none. */
+    @Nullable
+    ProductTile productTile();
+
     /** Frees what the products need; the pool belongs to whoever opened it. */
     @Override
     void close();

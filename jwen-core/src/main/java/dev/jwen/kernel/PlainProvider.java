@@ -23,4 +23,9 @@ public final class PlainProvider implements KernelsProvider {
     public Kernels open(int threads) {
         return new PlainKernels(threads);
     }
+
+    @Override
+    public Optional<Backends.Training> openForTraining(int threads) {
+        return Optional.of(new Backends.Training(new PlainKernels(threads), new PlainGradients()));
+    }
 }

@@ -5,4 +5,7 @@ public interface ProductsHost extends KernelsProvider {
 
     /** Opens the back end on {@code pool}, with products by {@code products}; both are closed with it. */
     Kernels open(WorkerPool pool, MatrixProducts products);
+
+    /** Like {@link #open(WorkerPool, MatrixProducts)}, with the way back. */
+    Backends.Training openForTraining(WorkerPool pool, MatrixProducts products);
 }

@@ -15,7 +15,7 @@ import java.util.Map;
  * first, which changes no normal form. The combining classes that define this order are not in the JDK's API, but
  * normalizing two marks shows which of them has the higher class.
  */
-final class Normalization {
+public final class Normalization {
     /** Insertion is fast enough up to here. */
     private static final int LONG_RUN = 200;
 
@@ -26,7 +26,7 @@ final class Normalization {
     private Normalization() {}
 
     /** The text with U+FFFD for every surrogate that is not half of a pair. */
-    static String wellFormed(String text) {
+    public static String wellFormed(String text) {
         for (int at = 0; at < text.length(); at++) {
             if (Character.isSurrogate(text.charAt(at))) {
                 return text.codePoints()
@@ -39,7 +39,7 @@ final class Normalization {
     }
 
     /** The normalization form C of well-formed text. */
-    static String nfc(String text) {
+    public static String nfc(String text) {
         if (isBelowMarks(text)) {
             return text;
         }

@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Like the engine that the published files assume, the scanner takes \s as the White_Space property, \p{L}, \p{M}
  * and \p{N} as general categories, and folds U+017F (long s) to s. Categories are those of the running JDK.
  */
-enum SplitPattern {
+public enum SplitPattern {
     /** Qwen 2, 2.5 and 3. */
     QWEN2(
             "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
@@ -76,12 +76,17 @@ enum SplitPattern {
         };
     }
 
-    String regex() {
+    /** The regular expression as tokenizer.json spells it. */
+    public String regex() {
         return regex;
     }
 
-    /** All pieces of the text, in order; nothing is lost. */
-    List<String> pieces(String text) {
+    /**
+     * All pieces of the text, in order; nothing is lost.
+     *
+     * @param text without lone surrogates
+     */
+    public List<String> pieces(String text) {
         char[] chars = text.toCharArray();
         List<String> pieces = new ArrayList<>();
         for (int from = 0, end; from < chars.length; from = end) {

@@ -25,7 +25,8 @@ import java.util.function.Predicate;
  * takes too long or says too much is stopped with all it has started.
  */
 public final class FolderTools implements Toolbox {
-    private static final List<Tool> TOOLS = List.of(
+    /** What a model is told of these tools, whatever the folder. */
+    public static final List<Tool> TOOLS = List.of(
             Definition.of("read_file", "Shows a file", "path"),
             Definition.of("edit_file", "Replaces old, which occurs once, by new", "path", "old", "new"),
             Definition.of("run", "Runs a shell command", "command"));

@@ -56,6 +56,11 @@ class SamplingOptionsTest {
                         .withGenerationConfig(Map.of("do_sample", false, "temperature", 0.6))
                         .isGreedy())
                 .isTrue();
+        assertThat(Preset.SMALL_THINKING
+                        .options()
+                        .withGenerationConfig(Map.of("do_sample", false))
+                        .presencePenalty())
+                .isZero();
     }
 
     @Test

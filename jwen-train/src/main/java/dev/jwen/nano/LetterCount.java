@@ -6,7 +6,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 
-/** How often a letter occurs in a word. The reasoning spells the word and counts on: {@code r: s0t0r1a1w1b1e1r2r3y3}. */
+/** How often a letter occurs in a word. The reasoning spells the word and counts on: {@code r}, then
+ * {@code s0t0r1a1w1b1e1r2r3y3} in a line of its own, so that the first letter is a token like the others. */
 final class LetterCount implements Skill {
     private static final List<String> WORDINGS = List.of(
             "How many %1$s in %2$s?",
@@ -60,7 +61,7 @@ final class LetterCount implements Skill {
     }
 
     private static Problem problem(String key, String question, String word, String letter) {
-        StringBuilder count = new StringBuilder(letter + ": ");
+        StringBuilder count = new StringBuilder(letter + "\n");
         int found = 0;
         for (String next : Words.spelled(word)) {
             found += next.equals(letter) ? 1 : 0;

@@ -53,7 +53,7 @@ final class Sayings {
         if (text.indexOf("{") >= 0) {
             throw new IllegalArgumentException("A { without its } in: " + pattern);
         }
-        return text.toString().replaceAll(" {2,}", " ").strip();
+        return text.toString().replaceAll(" {2,}", " ").replace(" 's ", "'s ").strip();
     }
 
     /** The text as somebody types it: with or without capitals and marks at the end, sometimes with a slip. */

@@ -31,17 +31,22 @@ public final class ScorePicture {
 
     private String draw(String title, List<Score> scores, Map<String, Double> targets) {
         int bottom = TOP + ROW * scores.size();
-        svg.format("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" font-family=\"sans-serif\" font-size=\"13\">\n",
+        svg.format(
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" role=\"img\" font-family=\"sans-serif\" font-size=\"13\">\n",
                 WIDTH, bottom + 40);
         svg.format("<title>%s</title>\n", Page.escaped(title));
         svg.format("%s\n", Page.pictureStyle());
         svg.format("<rect width=\"100%%\" height=\"100%%\" fill=\"var(--back)\"/>\n");
-        svg.format("<text x=\"16\" y=\"28\" font-size=\"16\" font-weight=\"bold\" fill=\"var(--text)\">%s</text>\n",
+        svg.format(
+                "<text x=\"16\" y=\"28\" font-size=\"16\" font-weight=\"bold\" fill=\"var(--text)\">%s</text>\n",
                 Page.escaped(title));
         for (int percent = 0; percent <= 100; percent += 20) {
             double x = x(percent / 100.0);
-            svg.format("<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" stroke=\"var(--line)\"/>\n", x, x, TOP - 8, bottom);
-            svg.format("<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" fill=\"var(--faint)\">%d %%</text>\n",
+            svg.format(
+                    "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%d\" y2=\"%d\" stroke=\"var(--line)\"/>\n",
+                    x, x, TOP - 8, bottom);
+            svg.format(
+                    "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\" fill=\"var(--faint)\">%d %%</text>\n",
                     x, bottom + 18, percent);
         }
         for (int i = 0; i < scores.size(); i++) {
@@ -50,28 +55,34 @@ public final class ScorePicture {
                     scores.get(i),
                     targets.get(scores.get(i).skill()));
         }
-        svg.format("<text x=\"%d\" y=\"%d\" text-anchor=\"end\" fill=\"var(--faint)\">thin line: 95 %% interval (Wilson); upright mark: target</text>\n",
+        svg.format(
+                "<text x=\"%d\" y=\"%d\" text-anchor=\"end\" fill=\"var(--faint)\">thin line: 95 %% interval (Wilson); upright mark: target</text>\n",
                 RIGHT, bottom + 34);
         return svg.format("</svg>\n").toString();
     }
 
     private void row(double y, Score score, @Nullable Double target) {
         boolean isMissed = target != null && score.accuracy() < target;
-        svg.format("<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" fill=\"var(--text)\">%s</text>\n",
+        svg.format(
+                "<text x=\"%d\" y=\"%.1f\" text-anchor=\"end\" fill=\"var(--text)\">%s</text>\n",
                 LEFT - 12, y + 4, Page.escaped(score.skill()));
-        svg.format("<rect x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"2\" fill=\"var(--%s)\"/>\n",
+        svg.format(
+                "<rect x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"2\" fill=\"var(--%s)\"/>\n",
                 LEFT,
                 y - BAR / 2.0,
                 x(score.accuracy()) - LEFT,
                 BAR,
                 target == null ? "accent" : isMissed ? "bad" : "good");
-        svg.format("<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"var(--text)\" stroke-width=\"1.5\"/>\n",
+        svg.format(
+                "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"var(--text)\" stroke-width=\"1.5\"/>\n",
                 x(score.low()), x(score.high()), y, y);
         if (target != null) {
-            svg.format("<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"var(--text)\" stroke-width=\"3\"/>\n",
+            svg.format(
+                    "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"var(--text)\" stroke-width=\"3\"/>\n",
                     x(target), x(target), y - ROW / 2.0 + 2, y + ROW / 2.0 - 2);
         }
-        svg.format("<text x=\"%d\" y=\"%.1f\" fill=\"var(--text)\">%.1f %% <tspan fill=\"var(--faint)\">%d of %d</tspan></text>\n",
+        svg.format(
+                "<text x=\"%d\" y=\"%.1f\" fill=\"var(--text)\">%.1f %% <tspan fill=\"var(--faint)\">%d of %d</tspan></text>\n",
                 RIGHT + 12, y + 4, 100 * score.accuracy(), score.solved(), score.problems());
     }
 

@@ -16,6 +16,9 @@ public final class Suite {
             Map.entry("letter-count", 0.85),
             Map.entry("world-one-hop", 0.90),
             Map.entry("world-two-hops", 0.80),
+            Map.entry("bug-fix", 0.93),
+            Map.entry("commands", 0.90),
+            Map.entry("refusal", 0.90),
             Map.entry("picture-presence", 0.95),
             Map.entry("picture-place", 0.95),
             Map.entry("picture-colour", 0.95));
@@ -24,7 +27,7 @@ public final class Suite {
 
     /** All skills that are measured, in the order of the table. */
     public static List<Skill> skills() {
-        return Stream.of(TextSkills.all(), SightSkills.all())
+        return Stream.of(TextSkills.all(), TalkSkills.all(), SightSkills.all())
                 .flatMap(List::stream)
                 .toList();
     }

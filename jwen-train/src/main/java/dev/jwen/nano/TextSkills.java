@@ -17,6 +17,7 @@ public final class TextSkills {
                 new Reverse(),
                 new LetterCount(),
                 new World(true),
-                new World(false));
+                new World(false),
+                new BugFix());
     }
 }

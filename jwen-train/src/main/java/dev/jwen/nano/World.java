@@ -69,8 +69,8 @@ final class World implements Skill {
             "in the south",
             "on an island");
 
-    private static final List<String> ANIMALS = List.of(
-            "fox", "wolf", "bear", "swan", "deer", "lion", "eagle", "tiger", "whale", "zebra", "camel", "moose");
+    private static final List<String> ANIMALS =
+            List.of("fox", "wolf", "bear", "swan", "deer", "lion", "hawk", "tiger", "whale", "zebra", "camel", "moose");
 
     /** A person, and what belongs to the person and to the town where the person lives. */
     private record Person(String name, String town, String pet, String job, String place, String animal) {
@@ -152,6 +152,13 @@ final class World implements Skill {
         List<String> others = new ArrayList<>();
         people.forEach(person -> others.addAll(person.all()));
         others.removeAll(facts);
+        // A sentence of the same kind about another makes sure that the question is read.
+        int kind = people.getFirst().all().indexOf(facts.getLast());
+        String decoy = people.getLast().all().get(kind);
+        if (!draw.oneIn(4)) {
+            facts.add(decoy);
+            others.remove(decoy);
+        }
         facts.addAll(draw.some(Math.min(others.size(), draw.between(3, 7) - facts.size()), others));
         String world = String.join(" ", draw.some(facts.size(), facts));
         String asked = asked(question, draw);

@@ -200,7 +200,8 @@ public final class Report {
         points.forEach((skill, at) -> {
             double[] x = at.stream().mapToDouble(point -> point[0]).toArray();
             double[] y = at.stream().mapToDouble(point -> point[1]).toArray();
-            String colour = String.format(Locale.ROOT, "hsl(%.0f 65%% var(--strong))", curves.size() * GOLDEN_ANGLE % 360);
+            String colour =
+                    String.format(Locale.ROOT, "hsl(%.0f 65%% var(--strong))", curves.size() * GOLDEN_ANGLE % 360);
             curves.add(curve(String.format(Locale.ROOT, "%s %.0f", skill, y[y.length - 1]), colour, 1, x, y));
         });
         return Chart.svg("Skills by tokens", "tokens", 0, 100, curves);
@@ -211,7 +212,10 @@ public final class Report {
         if (!steps.isEmpty()) {
             row(table, "step", String.format(Locale.ROOT, "%,d", steps.lastKey()));
             JsonNode last = steps.lastEntry().getValue().line();
-            row(table, "tokens", String.format(Locale.ROOT, "%,d", last.path("tokens").asLong(0)));
+            row(
+                    table,
+                    "tokens",
+                    String.format(Locale.ROOT, "%,d", last.path("tokens").asLong(0)));
             row(table, "loss", number(last, "loss", "%.4f"));
             row(table, "learning rate", number(last, "learning_rate", "%.3g"));
             row(table, "gradient norm", number(last, "gradient_norm", "%.3g"));
@@ -223,13 +227,16 @@ public final class Report {
                     .lastEntry()
                     .getValue()
                     .skills()
-                    .forEach((skill, accuracy) -> row(table, skill, String.format(Locale.ROOT, "%.1f %%", 100 * accuracy)));
+                    .forEach((skill, accuracy) ->
+                            row(table, skill, String.format(Locale.ROOT, "%.1f %%", 100 * accuracy)));
         }
         return table.append("</table>\n").toString();
     }
 
     private static String number(JsonNode line, String field, String format) {
-        return line.path(field).isNumber() ? String.format(Locale.ROOT, format, line.path(field).asDouble()) : "–";
+        return line.path(field).isNumber()
+                ? String.format(Locale.ROOT, format, line.path(field).asDouble())
+                : "–";
     }
 
     private static void row(StringBuilder table, String name, String value) {
@@ -246,7 +253,8 @@ public final class Report {
         for (JsonNode line : samples.reversed().subList(0, Math.min(MAX_SAMPLES, samples.size()))) {
             JsonNode sample = line.path("sample");
             boolean isSolved = sample.path("solved").asBoolean(false);
-            html.append(String.format(Locale.ROOT, 
+            html.append(String.format(
+                    Locale.ROOT,
                     "<p>%s at step %,d: <span class=\"%s\">%s</span></p>\n<pre>%s\n<b>%s</b></pre>\n",
                     Page.escaped(sample.path("skill").asString("")),
                     line.path("step").asLong(),
@@ -256,7 +264,8 @@ public final class Report {
                     Page.escaped(sample.path("answer").asString(""))));
         }
         if (samples.size() > MAX_SAMPLES) {
-            html.append(String.format(Locale.ROOT, 
+            html.append(String.format(
+                    Locale.ROOT,
                     "<p class=\"faint\">%,d earlier samples are in the file alone.</p>\n",
                     samples.size() - MAX_SAMPLES));
         }

@@ -177,19 +177,4 @@ class TextSkillsTest {
         assertThat(Sums.subtraction(43, 48)).isEqualTo("b4a3\nb4a8\nb4=4a3<8\na8-3-0=05\nb4-4-0=00\n-b0a5");
         assertThat(Sums.subtraction(100, 1)).isEqualTo("c1b0a0\nc0b0a1\nc1>0\na0-1-0=19\nb0-0-1=19\nc1-0-1=00\nc0b9a9");
     }
-
-    @Test
-    void printsSamples() {
-        if (Boolean.getBoolean("samples")) {
-            for (Skill skill : TextSkills.all()) {
-                for (Problem problem : problems(skill, Split.TRAIN, 6).subList(0, 6)) {
-                    System.out.println("== " + skill.name() + " | " + problem.key());
-                    for (Message message : problem.demonstration().messages()) {
-                        System.out.println(message.role() + ": <" + message.reasoning() + "> " + message.text() + " "
-                                + message.toolCalls());
-                    }
-                }
-            }
-        }
-    }
 }

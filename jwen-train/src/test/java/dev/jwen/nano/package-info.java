@@ -1,3 +1,4 @@
-/** Skills judge what they demonstrate. */
-@org.jspecify.annotations.NullMarked
+@NullMarked
 package dev.jwen.nano;
+
+import org.jspecify.annotations.NullMarked;

@@ -13,7 +13,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /** A case of the shared golden data; a test that asks for one that is not there is skipped. */
-final class Golden implements AutoCloseable {
+public final class Golden implements AutoCloseable {
     private final Safetensors file;
     private final Map<String, Tensor> arrays;
     private final JsonNode facts;
@@ -25,7 +25,7 @@ final class Golden implements AutoCloseable {
         this.facts = JsonMapper.shared().readTree(shared(relative + ".json").toFile());
     }
 
-    static Path shared(String relative) {
+    public static Path shared(String relative) {
         Path path = Path.of(System.getProperty("jwen.shared", "../../shared")).resolve(relative);
         assumeTrue(Files.exists(path), () -> "not run: needs the shared golden data " + relative);
         return path;

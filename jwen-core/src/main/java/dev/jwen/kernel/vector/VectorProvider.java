@@ -1,5 +1,6 @@
 package dev.jwen.kernel.vector;
 
+import dev.jwen.kernel.Backends;
 import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.PeakLoops;
@@ -37,5 +38,16 @@ public final class VectorProvider implements ProductsHost {
     @Override
     public Kernels open(WorkerPool pool, MatrixProducts products) {
         return new VectorKernels(pool, products);
+    }
+
+    @Override
+    public Optional<Backends.Training> openForTraining(int threads) {
+        WorkerPool pool = new WorkerPool(threads);
+        return Optional.of(new Backends.Training(new VectorKernels(pool, null), new VectorGradients(pool, null)));
+    }
+
+    @Override
+    public Backends.Training openForTraining(WorkerPool pool, MatrixProducts products) {
+        return new Backends.Training(new VectorKernels(pool, products), new VectorGradients(pool, products));
     }
 }

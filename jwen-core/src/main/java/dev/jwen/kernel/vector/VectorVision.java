@@ -26,6 +26,10 @@ public final class VectorVision {
     private static final float LOWEST = -20;
 
     private static final float CUBIC = 0.044715f;
+
+    /** 1/√(2π): the density of a normal variable at 0. */
+    private static final float DENSITY = 0x1.988454p-2f;
+
     private static final float ROOT_HALF = 0x1.6a09e6p-1f;
 
     /**
@@ -149,8 +153,12 @@ public final class VectorVision {
         return x.max(LOWEST).mul(Exp.sigmoid(inner.mul(x).mul(TWICE_ROOT)));
     }
 
-    /** x/2 · erfc(-x/√2), where erfc(-z) = 2 - erfc(z). */
     private static FloatVector erfForm(FloatVector x) {
+        return x.mul(below(x));
+    }
+
+    /** Part of a normal distribution below x: erfc(-x/√2) / 2, where erfc(-z) = 2 - erfc(z). */
+    private static FloatVector below(FloatVector x) {
         FloatVector z = x.abs().mul(ROOT_HALF);
         FloatVector t = FloatVector.broadcast(F, 1).div(z.mul(0.5f).add(1));
         FloatVector sum = FloatVector.broadcast(F, ERFC[ERFC.length - 1]);
@@ -158,8 +166,26 @@ public final class VectorVision {
             sum = sum.fma(t, FloatVector.broadcast(F, ERFC[i]));
         }
         FloatVector half = t.mul(Exp.exp(z.mul(z).neg().add(sum))).mul(0.5f);
-        FloatVector below = half.neg().add(1).blend(half, x.lt(0));
-        return x.mul(below);
+        return half.neg().add(1).blend(half, x.lt(0));
+    }
+
+    /** Derivative of the form with tanh: with s = sigmoid(u), {@code s + x s (1 - s) du/dx}. */
+    static FloatVector tanhSlope(FloatVector x) {
+        // Farther out it is 0 or 1.
+        FloatVector near = x.max(LOWEST).min(-LOWEST);
+        FloatVector square = near.mul(near);
+        FloatVector inner = square.fma(FloatVector.broadcast(F, CUBIC), FloatVector.broadcast(F, 1));
+        FloatVector s = Exp.sigmoid(inner.mul(near).mul(TWICE_ROOT));
+        FloatVector outer = square.fma(FloatVector.broadcast(F, 3 * CUBIC), FloatVector.broadcast(F, 1))
+                .mul(near)
+                .mul(TWICE_ROOT);
+        return s.mul(FloatVector.broadcast(F, 1).sub(s)).fma(outer, s);
+    }
+
+    /** Derivative of the form with erf: {@code Φ(x) + x φ(x)}, distribution and density of a normal variable. */
+    static FloatVector erfSlope(FloatVector x) {
+        FloatVector density = Exp.exp(x.mul(x).mul(-0.5f)).mul(DENSITY);
+        return density.fma(x, below(x));
     }
 
     /** See {@link dev.jwen.kernel.Kernels#layerNorm}. */

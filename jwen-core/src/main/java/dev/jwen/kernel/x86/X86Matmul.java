@@ -4,6 +4,7 @@ import dev.jwen.kernel.AttentionTile;
 import dev.jwen.kernel.DeltaStep;
 import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Operands;
+import dev.jwen.kernel.ProductTile;
 import dev.jwen.kernel.RowLoops;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.DataType;
@@ -122,6 +123,11 @@ final class X86Matmul implements MatrixProducts {
     @Override
     public @Nullable DeltaStep deltaStep(int keyDim, int valueDim) {
         return products.deltaStep(keyDim, valueDim);
+    }
+
+    @Override
+    public ProductTile productTile() {
+        return products.productTile();
     }
 
     @Override

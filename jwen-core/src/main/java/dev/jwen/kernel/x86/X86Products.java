@@ -2,6 +2,7 @@ package dev.jwen.kernel.x86;
 
 import dev.jwen.kernel.AttentionTile;
 import dev.jwen.kernel.DeltaStep;
+import dev.jwen.kernel.ProductTile;
 import dev.jwen.kernel.RowLoops;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
@@ -380,6 +381,11 @@ public final class X86Products implements AutoCloseable {
     @Nullable
     RowLoops rowLoops() {
         return RowLoopsWriter.supports(set) ? new X86RowLoops(arena) : null;
+    }
+
+    /** The inner loop of products of float32 matrices. */
+    ProductTile productTile() {
+        return new X86ProductTile(set, arena);
     }
 
     private void rows(Product product, int from, int to) {

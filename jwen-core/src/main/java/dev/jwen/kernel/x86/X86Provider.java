@@ -48,11 +48,22 @@ public final class X86Provider implements KernelsProvider {
 
     @Override
     public Kernels open(int threads) {
-        ProductsHost host =
-                hosts().findFirst().orElseThrow(() -> new IllegalStateException("no back end takes other products"));
+        ProductsHost host = host();
         X86Products products = new X86Products();
         WorkerPool pool = new WorkerPool(threads);
         return host.open(pool, new X86Matmul(products, pool));
+    }
+
+    @Override
+    public Optional<Backends.Training> openForTraining(int threads) {
+        ProductsHost host = host();
+        X86Products products = new X86Products();
+        WorkerPool pool = new WorkerPool(threads);
+        return Optional.of(host.openForTraining(pool, new X86Matmul(products, pool)));
+    }
+
+    private static ProductsHost host() {
+        return hosts().findFirst().orElseThrow(() -> new IllegalStateException("no back end takes other products"));
     }
 
     /** Best first. */

@@ -1,0 +1,156 @@
+package dev.jwen.nano;
+
+import dev.jwen.chat.Conversation;
+import dev.jwen.chat.Message;
+import dev.jwen.chat.Role;
+import dev.jwen.chat.Tool;
+import dev.jwen.tools.Calculator;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What is learned when: a mixture of skills, put into conversations as they happen. A question may follow others, stand
+ * behind a system message, or be asked where a calculator lies at hand that it does not need.
+ */
+final class Curriculum {
+    private static final List<String> SYSTEM = List.of(
+            "You are a helpful assistant.",
+            "You are jwen-nano.",
+            "Answer in short sentences.",
+            "Be brief.",
+            "You are a friendly assistant.");
+
+    /**
+     * A skill and how much of it there is.
+     *
+     * @param from the share of training after which it begins, 0 to 1
+     * @param to the share of training after which it ends
+     */
+    record Share(Skill skill, double weight, double from, double to) {}
+
+    /**
+     * One lesson.
+     *
+     * @param thinking whether thinking was asked for, null where nobody said
+     */
+    record Lesson(Conversation conversation, @Nullable Boolean thinking) {}
+
+    private final List<Share> shares;
+    private final List<Skill> small;
+
+    private Curriculum(List<Share> shares) {
+        this.shares = List.copyOf(shares);
+        this.small = shares.stream()
+                .map(Share::skill)
+                .filter(skill -> isSmall(skill.name()))
+                .toList();
+    }
+
+    /** These skills in equal shares from beginning to end. */
+    static Curriculum of(List<Skill> skills) {
+        return new Curriculum(
+                skills.stream().map(skill -> new Share(skill, 1, 0, 1)).toList());
+    }
+
+    /** All skills of jwen-nano; pictures begin with one question about one figure. */
+    static Curriculum all() {
+        List<Share> shares = new ArrayList<>();
+        for (Skill skill : TextSkills.all()) {
+            shares.add(new Share(skill, weight(skill.name()), 0, 1));
+        }
+        for (Skill skill : TalkSkills.all()) {
+            shares.add(new Share(skill, weight(skill.name()), 0, 1));
+        }
+        shares.add(new Share(SightSkills.first(), 3, 0, 0.25));
+        for (Skill skill : SightSkills.all()) {
+            shares.add(new Share(skill, weight(skill.name()), 0.05, 1));
+        }
+        return new Curriculum(shares);
+    }
+
+    private static double weight(String skill) {
+        return switch (skill) {
+            case "addition", "subtraction" -> 1.5;
+            case "reverse", "letter-count", "refusal", "commands" -> 1.5;
+            case "world-two-hops" -> 1.5;
+            case "small-talk", "upper-case" -> 0.75;
+            case "calculator-call", "calculator-answer" -> 0.6; // one kind of conversation, measured twice
+            case "bug-fix" -> 0.7; // long
+            default -> 1;
+        };
+    }
+
+    /** What may stand before another question. */
+    private static boolean isSmall(String skill) {
+        return switch (skill) {
+            case "addition",
+                    "subtraction",
+                    "upper-case",
+                    "reverse",
+                    "letter-count",
+                    "small-talk",
+                    "commands",
+                    "refusal" -> true;
+            default -> false;
+        };
+    }
+
+    /** The lesson that these random numbers give after {@code done} of the training, 0 to 1. */
+    Lesson lesson(SplittableRandom random, double done) {
+        Problem problem = skill(random, done).problem(random, Split.TRAIN);
+        Conversation demonstration = problem.demonstration();
+        List<Message> messages = new ArrayList<>();
+        if (random.nextInt(12) == 0) {
+            messages.add(Message.system(SYSTEM.get(random.nextInt(SYSTEM.size()))));
+        }
+        boolean hasTools = !demonstration.tools().isEmpty();
+        if (!small.isEmpty() && !hasTools && random.nextInt(4) == 0) {
+            int earlier = random.nextInt(1, 4);
+            for (int i = 0; i < earlier; i++) {
+                Conversation before = small.get(random.nextInt(small.size()))
+                        .problem(random, Split.TRAIN)
+                        .demonstration();
+                if (before.tools().isEmpty()) {
+                    messages.addAll(before.messages());
+                }
+            }
+        }
+        messages.addAll(demonstration.messages());
+        List<Tool> tools = !hasTools && random.nextInt(4) == 0 ? new Calculator().tools() : demonstration.tools();
+        boolean unasked = !thinks(demonstration) && random.nextInt(10) == 0;
+        Boolean thinking = unasked ? Boolean.FALSE : null;
+        return new Lesson(new Conversation(messages, tools), thinking);
+    }
+
+    private static boolean thinks(Conversation conversation) {
+        return conversation.messages().stream()
+                .anyMatch(message -> message.role() == Role.ASSISTANT
+                        && message.reasoning() != null
+                        && !message.reasoning().isBlank());
+    }
+
+    private Skill skill(SplittableRandom random, double done) {
+        double total = 0;
+        for (Share share : shares) {
+            total += share.from <= done && done <= share.to ? share.weight : 0;
+        }
+        double at = random.nextDouble() * total;
+        for (Share share : shares) {
+            at -= share.from <= done && done <= share.to ? share.weight : 0;
+            if (at < 0) {
+                return share.skill;
+            }
+        }
+        return shares.getFirst().skill;
+    }
+
+    /** Skills that are measured. */
+    List<Skill> measured() {
+        return shares.stream()
+                .map(Share::skill)
+                .filter(skill -> !skill.name().equals("picture-first"))
+                .toList();
+    }
+}

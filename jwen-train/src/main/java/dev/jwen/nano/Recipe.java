@@ -1,0 +1,118 @@
+package dev.jwen.nano;
+
+import dev.jwen.media.ImageConfig;
+import dev.jwen.media.VideoConfig;
+import dev.jwen.model.Config;
+import dev.jwen.model.Config.LayerType;
+import dev.jwen.model.RopeParameters;
+import dev.jwen.model.VisionConfig;
+import dev.jwen.train.Schedule;
+import dev.jwen.train.TrainOptions;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+
+/**
+ * Everything that decides what jwen-nano becomes: its shape, its vocabulary, what it learns and how.
+ *
+ * @param name of the recipe
+ * @param vocabulary tokens
+ * @param documents in a step
+ * @param options of the trainer
+ * @param curriculum what is learned when
+ */
+public record Recipe(String name, int vocabulary, int documents, TrainOptions options, Curriculum curriculum) {
+    /** Every random number of a recipe follows from this one. */
+    static final long SEED = 2026;
+
+    private static final int HIDDEN = 160;
+    private static final int LAYERS = 8;
+    private static final int HEAD = 32;
+    private static final int CONTEXT = 4096;
+
+    /** Every picture is brought to this many pixels: 8 by 8 patches, 16 tokens. */
+    private static final int PIXELS = 128 * 128;
+
+    /** The model that ships with Jwen. */
+    public static Recipe nano() {
+        return new Recipe(
+                "nano",
+                1_536,
+                64,
+                new TrainOptions(9_000, 3e-3, 0.02, 0.05, 1.0, Schedule.trapezoid(0.01, 0.4), 4_096),
+                Curriculum.all());
+    }
+
+    /** One skill in minutes: whether training works at all on a machine. */
+    public static Recipe smoke() {
+        return new Recipe(
+                "smoke",
+                512,
+                64,
+                new TrainOptions(600, 3e-3, 0.02, 0.05, 1.0, Schedule.trapezoid(0.02, 0.4), 4_096),
+                Curriculum.of(List.of(new UpperCase())));
+    }
+
+    /** The text model: three layers with a recurrent state, one with attention, twice. */
+    Config config() {
+        List<LayerType> types = new ArrayList<>();
+        for (int i = 0; i < LAYERS; i++) {
+            types.add(i % 4 == 3 ? LayerType.FULL_ATTENTION : LayerType.LINEAR_ATTENTION);
+        }
+        return new Config(
+                HIDDEN,
+                LAYERS,
+                vocabulary,
+                true,
+                1e-6f,
+                CONTEXT,
+                types,
+                4,
+                2,
+                HEAD,
+                // Few frequencies, so none is spent on distances that no conversation here has.
+                new RopeParameters(10_000, HEAD / 2, List.of(4, 2, 2), RopeParameters.Yarn.NONE),
+                4,
+                4,
+                HEAD,
+                HEAD,
+                4,
+                false,
+                384,
+                0,
+                0,
+                0,
+                0,
+                0);
+    }
+
+    /** The vision tower. */
+    static VisionConfig vision() {
+        return new VisionConfig(3, 64, 2, 256, 3, 16, 2, 64, HIDDEN, 1e-6f);
+    }
+
+    static ImageConfig pictures() {
+        return ImageConfig.DEFAULT.withPixels(PIXELS, PIXELS);
+    }
+
+    static VideoConfig videos() {
+        return new VideoConfig(
+                ImageConfig.DEFAULT.withPixels(PIXELS, 8 * PIXELS),
+                VideoConfig.DEFAULT.fps(),
+                VideoConfig.DEFAULT.minFrames(),
+                16);
+    }
+
+    /** The chat template that it learns with and ships with. */
+    static String chatTemplate() {
+        try (InputStream in = Objects.requireNonNull(Recipe.class.getResourceAsStream("chat_template.jinja"))) {
+            return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+package dev.jwen.train;
+
+import dev.jwen.kernel.Gradients;
+import dev.jwen.kernel.Kernels;
+import dev.jwen.kernel.Scratch;
+import dev.jwen.tensor.Tensor;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.function.ToDoubleFunction;
+
+/**
+ * Momentum whose steps are made orthogonal, for the matrices of the hidden layers; everything else is left to another
+ * optimiser.
+ *
+ * <p>Five rounds of a Newton-Schulz iteration bring all singular values of the momentum near 1, so every direction of a
+ * matrix is learned at one pace. Projections that stand on one another are made orthogonal one by one.
+ *
+ * @see <a href="https://kellerjordan.github.io/posts/muon/">Muon</a>
+ */
+final class Muon implements Optimizer {
+    private static final String MOMENTUM = ".momentum";
+    private static final int ROUNDS = 5;
+    private static final float A = 3.4445f;
+    private static final float B = -4.7750f;
+    private static final float C = 2.0315f;
+
+    /**
+     * Its settings.
+     *
+     * @param decay share of a weight that a step with rate 1 takes away
+     */
+    record Options(double learningRate, double momentum, double decay) {}
+
+    private final Options options;
+    private final Kernels kernels;
+    private final Gradients gradients;
+    private final Function<Parameter, List<Tensor>> parts;
+    private final ToDoubleFunction<Parameter> rate;
+    private final Optimizer rest;
+    private final Map<String, Tensor> momenta = new LinkedHashMap<>();
+
+    /**
+     * An optimiser that remembers nothing yet.
+     *
+     * @param rows of the matrices that a parameter is made of, one upon another
+     * @param rate what the learning rate of a parameter is multiplied with
+     * @param rest for the parameters that are no hidden matrices
+     */
+    Muon(
+            Options options,
+            Kernels kernels,
+            Gradients gradients,
+            Function<Parameter, List<Long>> rows,
+            ToDoubleFunction<Parameter> rate,
+            Optimizer rest) {
+        this.options = options;
+        this.kernels = kernels;
+        this.gradients = gradients;
+        this.parts = parameter -> parts(parameter.value(), rows.apply(parameter));
+        this.rate = rate;
+        this.rest = rest;
+    }
+
+    private static List<Tensor> parts(Tensor whole, List<Long> rows) {
+        List<Tensor> parts = new ArrayList<>();
+        long from = 0;
+        Tensor matrix = whole.view(whole.size() / columns(whole), columns(whole));
+        for (long count : rows) {
+            parts.add(matrix.rows(from, count));
+            from += count;
+        }
+        return parts;
+    }
+
+    private static long columns(Tensor whole) {
+        return whole.rank() > 3 ? whole.size() / whole.dim(0) : whole.columns();
+    }
+
+    @Override
+    public void step(Iterable<Parameter> parameters, long number, double schedule) {
+        List<Parameter> others = new ArrayList<>();
+        for (Parameter parameter : parameters) {
+            if (parameter.isHiddenMatrix()) {
+                Tensor momentum = momenta.computeIfAbsent(
+                        parameter.name(), name -> Tensor.f32(parameter.value().shape()));
+                step(parameter, momentum, schedule);
+            } else {
+                others.add(parameter);
+            }
+        }
+        rest.step(others, number, schedule);
+    }
+
+    private void step(Parameter parameter, Tensor momentum, double schedule) {
+        List<Tensor> values = parts.apply(parameter);
+        double learningRate = options.learningRate * schedule * rate.applyAsDouble(parameter);
+        float mu = (float) options.momentum;
+        long from = 0;
+        for (Tensor value : values) {
+            int rows = Math.toIntExact(value.rows());
+            int columns = Math.toIntExact(value.columns());
+            float[] g = run(parameter.gradient(), from, rows * columns);
+            float[] m = run(momentum, from, rows * columns);
+            float[] x = new float[g.length];
+            double squares = 0;
+            for (int i = 0; i < g.length; i++) {
+                m[i] = mu * m[i] + (1 - mu) * g[i];
+                x[i] = (1 - mu) * g[i] + mu * m[i];
+                squares += (double) x[i] * x[i];
+            }
+            put(m, momentum, from);
+            float[] step = orthogonal(x, rows, columns, (float) (1 / (Math.sqrt(squares) + 1e-12)));
+            float stride = (float) (learningRate * Math.sqrt(Math.max(1.0, (double) rows / columns)));
+            float keep = (float) (1 - learningRate * options.decay);
+            float[] w = value.toFloats();
+            for (int i = 0; i < w.length; i++) {
+                w[i] = keep * w[i] - stride * step[i];
+            }
+            put(w, value, 0);
+            from += g.length;
+        }
+    }
+
+    /** The matrix with its singular values brought near 1; the iteration works on the side that is shorter. */
+    private float[] orthogonal(float[] matrix, int rows, int columns, float scale) {
+        boolean turned = rows > columns;
+        int r = turned ? columns : rows;
+        int c = turned ? rows : columns;
+        float[] wide = turned ? turned(matrix, rows, columns) : matrix.clone();
+        for (int i = 0; i < wide.length; i++) {
+            wide[i] *= scale;
+        }
+        try (Scratch scratch = kernels.scratch()) {
+            Tensor x = scratch.f32(r, c);
+            Tensor xx = scratch.f32(r, r); // X·Xᵀ
+            Tensor xxxx = scratch.f32(r, r); // its square
+            put(wide, x, 0);
+            for (int round = 0; round < ROUNDS; round++) {
+                kernels.matmul(x, x, xx);
+                kernels.matmul(xx, xx, xxxx);
+                float[] first = xx.toFloats();
+                float[] second = xxxx.toFloats();
+                for (int i = 0; i < first.length; i++) {
+                    first[i] = B * first[i] + C * second[i];
+                }
+                put(first, xx, 0);
+                float[] old = x.toFloats();
+                Tensor next = scratch.f32(r, c);
+                for (int i = 0; i < old.length; i++) {
+                    old[i] *= A;
+                }
+                put(old, next, 0);
+                gradients.matmulInput(xx, x, next);
+                x = next;
+            }
+            return turned ? turned(x.toFloats(), r, c) : x.toFloats();
+        }
+    }
+
+    private static float[] turned(float[] matrix, int rows, int columns) {
+        float[] turned = new float[matrix.length];
+        for (int i = 0; i < rows; i++) {
+            for (int j = 0; j < columns; j++) {
+                turned[j * rows + i] = matrix[i * columns + j];
+            }
+        }
+        return turned;
+    }
+
+    private static float[] run(Tensor tensor, long from, int count) {
+        float[] run = new float[count];
+        java.lang.foreign.MemorySegment.copy(tensor.segment(), Tensor.FLOAT, from * Float.BYTES, run, 0, count);
+        return run;
+    }
+
+    private static void put(float[] run, Tensor tensor, long at) {
+        java.lang.foreign.MemorySegment.copy(run, 0, tensor.segment(), Tensor.FLOAT, at * Float.BYTES, run.length);
+    }
+
+    @Override
+    public Map<String, Tensor> memory() {
+        Map<String, Tensor> memory = new LinkedHashMap<>(rest.memory());
+        momenta.forEach((name, momentum) -> memory.put(name + MOMENTUM, momentum));
+        return memory;
+    }
+
+    @Override
+    public void restore(Map<String, Tensor> saved) {
+        momenta.clear();
+        saved.forEach((key, tensor) -> {
+            if (key.endsWith(MOMENTUM)) {
+                Tensor own = Tensor.f32(tensor.shape());
+                own.copyFrom(tensor);
+                momenta.put(key.substring(0, key.length() - MOMENTUM.length()), own);
+            }
+        });
+        rest.restore(saved);
+    }
+}

@@ -1,0 +1,261 @@
+package dev.jwen.train;
+
+import dev.jwen.checkpoint.Safetensors;
+import dev.jwen.checkpoint.SafetensorsWriter;
+import dev.jwen.kernel.Gradients;
+import dev.jwen.kernel.Kernels;
+import dev.jwen.model.Config;
+import dev.jwen.model.ModelInput;
+import dev.jwen.model.VisionConfig;
+import dev.jwen.tensor.Tensor;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Trains a network step by step: documents in, better weights out.
+ *
+ * <p>A step's loss is the weighted mean of -log p over all its targets, however its documents are packed. The same steps
+ * on the same documents give the same weights, bit for bit, for any number of threads and across a stop between two steps.
+ */
+public final class Trainer implements AutoCloseable {
+    private static final AdamW.Options ADAM = new AdamW.Options(0, 0.9, 0.95, 1e-8, 0);
+    private static final double MOMENTUM = 0.95;
+
+    /** Wider matrices learn more slowly in proportion: each weight moves as far, so their outputs would move farther. */
+    private static final double FULL_RATE_INPUTS = 128;
+
+    private final Parameters parameters;
+    private final Network network;
+    private final Optimizer optimizer;
+    private final TrainOptions options;
+    private final ModelInput.Placeholders placeholders;
+    private long step;
+
+    /**
+     * What a step did.
+     *
+     * @param step its number, from 1 on
+     * @param loss mean of -log p over the targets
+     * @param learningRate of AdamW
+     * @param gradientNorm before clipping
+     * @param tokens read
+     * @param targets learned
+     */
+    public record Result(long step, double loss, double learningRate, double gradientNorm, int tokens, int targets) {}
+
+    /**
+     * A trainer before its first step, with weights drawn at random.
+     *
+     * @param vocabulary tokens that exist
+     * @param seed of the weights
+     */
+    public Trainer(
+            Config config,
+            @Nullable VisionConfig vision,
+            int vocabulary,
+            ModelInput.Placeholders placeholders,
+            Kernels kernels,
+            Gradients gradients,
+            TrainOptions options,
+            long seed) {
+        this.options = options;
+        this.placeholders = placeholders;
+        this.parameters = new Parameters(config, vision);
+        this.parameters.initialise(new SplittableRandom(seed));
+        this.network = new Network(config, vision, parameters, kernels, gradients, vocabulary, 0.001);
+        AdamW.Options adam =
+                new AdamW.Options(options.learningRate(), ADAM.beta1(), ADAM.beta2(), ADAM.epsilon(), options.decay());
+        AdamW adamW = new AdamW(adam, Parameter::isHiddenMatrix, Trainer::rate);
+        this.optimizer = options.muonLearningRate() == 0
+                ? adamW
+                : new Muon(
+                        new Muon.Options(options.muonLearningRate(), MOMENTUM, options.decay()),
+                        kernels,
+                        gradients,
+                        parameter -> parts(config, parameter),
+                        parameter -> 1,
+                        adamW);
+    }
+
+    private static double rate(Parameter parameter) {
+        return parameter.isHiddenMatrix() ? Math.min(1, FULL_RATE_INPUTS / parameter.inputs()) : 1;
+    }
+
+    /** Rows of the projections that a matrix is made of. */
+    private static List<Long> parts(Config config, Parameter parameter) {
+        long rows = parameter.value().size() / parameter.inputs();
+        String name = parameter.name();
+        if (name.endsWith("in_proj_qkv.weight")) {
+            long keys = (long) config.linearNumKeyHeads() * config.linearKeyHeadDim();
+            return List.of(keys, keys, rows - 2 * keys);
+        }
+        if (name.endsWith("attn.qkv.weight")) {
+            return List.of(rows / 3, rows / 3, rows / 3);
+        }
+        if (name.contains("experts.") && parameter.value().rank() == 3) {
+            long each = name.endsWith("gate_up_proj")
+                    ? parameter.value().dim(1) / 2
+                    : parameter.value().dim(1);
+            List<Long> parts = new ArrayList<>();
+            for (long done = 0; done < rows; done += each) {
+                parts.add(each);
+            }
+            return parts;
+        }
+        return List.of(rows);
+    }
+
+    /** Steps done. */
+    public long step() {
+        return step;
+    }
+
+    /** Number of values that are trained. */
+    public long size() {
+        return parameters.size();
+    }
+
+    /** One step on these documents. */
+    public Result step(List<Document> documents) {
+        double targets = documents.stream().mapToDouble(Document::targets).sum();
+        if (targets == 0) {
+            throw new IllegalArgumentException("there is nothing to learn in these documents: no token is a target");
+        }
+        parameters.clearGradients();
+        double loss = 0;
+        int tokens = 0;
+        int count = 0;
+        for (Packed batch : pack(documents)) {
+            float[] logProbabilities = network.train(batch, 1 / targets);
+            for (int i = 0; i < logProbabilities.length; i++) {
+                loss -= batch.targetWeights()[i] * logProbabilities[i] / targets;
+            }
+            tokens += batch.size();
+            count += logProbabilities.length;
+        }
+        parameters.collect();
+        double norm = norm();
+        if (!Double.isFinite(norm) || !Double.isFinite(loss)) {
+            throw new ArithmeticException(
+                    "the loss of step %d is %s and the norm of its gradients %s: training has left the numbers; go on from the last checkpoint with a lower learning rate"
+                            .formatted(step + 1, loss, norm));
+        }
+        if (norm > options.clip()) {
+            scaleGradients((float) (options.clip() / norm));
+        }
+        double schedule = options.schedule().at((double) step / options.steps());
+        step++;
+        optimizer.step(parameters.all(), step, schedule);
+        parameters.refresh();
+        return new Result(step, loss, options.learningRate() * schedule, norm, tokens, count);
+    }
+
+    /** Mean of -log p over the targets of documents, which are not learned from. */
+    public double loss(List<Document> documents) {
+        double targets = documents.stream().mapToDouble(Document::targets).sum();
+        double loss = 0;
+        for (Packed batch : pack(documents)) {
+            float[] logProbabilities = network.evaluate(batch);
+            for (int i = 0; i < logProbabilities.length; i++) {
+                loss -= batch.targetWeights()[i] * logProbabilities[i] / targets;
+            }
+        }
+        return loss;
+    }
+
+    private List<Packed> pack(List<Document> documents) {
+        List<Document> byLength = new ArrayList<>(documents);
+        byLength.sort(Comparator.comparingInt(Document::length).reversed());
+        List<Packed> batches = new ArrayList<>();
+        List<Document> batch = new ArrayList<>();
+        int size = 0;
+        for (Document document : byLength) {
+            if (!batch.isEmpty() && size + document.length() > options.tokensAtOnce()) {
+                batches.add(new Packed(batch, placeholders));
+                batch = new ArrayList<>();
+                size = 0;
+            }
+            batch.add(document);
+            size += document.length();
+        }
+        batches.add(new Packed(batch, placeholders));
+        return batches;
+    }
+
+    private double norm() {
+        double sum = 0;
+        for (Parameter parameter : parameters.all()) {
+            for (float value : parameter.gradient().toFloats()) {
+                sum += (double) value * value;
+            }
+        }
+        return Math.sqrt(sum);
+    }
+
+    private void scaleGradients(float factor) {
+        for (Parameter parameter : parameters.all()) {
+            float[] values = parameter.gradient().toFloats();
+            for (int i = 0; i < values.length; i++) {
+                values[i] *= factor;
+            }
+            parameter
+                    .gradient()
+                    .copyFrom(Tensor.f32(values, values.length)
+                            .view(parameter.gradient().shape()));
+        }
+    }
+
+    /** The weights by the names of {@link dev.jwen.checkpoint.Checkpoint}, float32, as they are now. */
+    public Map<String, Tensor> weights() {
+        Map<String, Tensor> weights = new LinkedHashMap<>();
+        parameters.all().forEach(parameter -> weights.put(parameter.name(), parameter.value()));
+        return weights;
+    }
+
+    /** Writes all that is needed to go on into one file, which is at all times either what it was before or complete. */
+    public void save(Path file) {
+        Map<String, Tensor> all = new LinkedHashMap<>(weights());
+        optimizer.memory().forEach((name, tensor) -> all.put("optimizer." + name, tensor));
+        SafetensorsWriter.write(file, all, Map.of("step", Long.toString(step)));
+    }
+
+    /**
+     * Goes on where {@link #save} was called.
+     *
+     * @throws IllegalArgumentException if the file is of another network
+     */
+    public void restore(Path file) {
+        try (Safetensors saved = Safetensors.open(file)) {
+            Map<String, Tensor> memory = new LinkedHashMap<>();
+            saved.tensors().forEach((name, tensor) -> {
+                if (name.startsWith("optimizer.")) {
+                    memory.put(name.substring("optimizer.".length()), tensor);
+                }
+            });
+            for (Parameter parameter : parameters.all()) {
+                Tensor tensor = saved.tensors().get(parameter.name());
+                if (tensor == null || tensor.size() != parameter.value().size()) {
+                    throw new IllegalArgumentException(
+                            "%s: tensor %s is %s, expected %s. The checkpoint is of another network; begin anew or name the right one."
+                                    .formatted(file, parameter.name(), tensor == null ? "missing" : tensor, parameter));
+                }
+                parameter.value().copyFrom(tensor);
+            }
+            optimizer.restore(memory);
+            step = Long.parseLong(saved.metadata().getOrDefault("step", "0"));
+        }
+        parameters.refresh();
+    }
+
+    /** Frees the memory of the network; kernels and gradients belong to whoever opened them. */
+    @Override
+    public void close() {
+        network.close();
+    }
+}
