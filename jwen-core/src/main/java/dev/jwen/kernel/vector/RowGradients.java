@@ -370,27 +370,38 @@ final class RowGradients {
         add(Lanes.address(dBias, 0), sums, width);
     }
 
-    /** {@code dx = dy gelu'(x + bias)} and {@code dBias += dx}; a loop for each form, or its vectors go through memory. */
+    /** {@code dx = dy gelu'(x + bias)} and {@code dBias += dx}. */
     private static void biasGelu(long dy, long x, long bias, Gelu form, int count, long dx, long dBias) {
         int whole = count - count % L;
-        if (form == Gelu.TANH) {
-            for (int i = 0; i < whole; i += L) {
-                FloatVector slope = VectorVision.tanhSlope(load(x + 4L * i).add(load(bias + 4L * i)));
-                store(load(dy + 4L * i).mul(slope), dx + 4L * i);
-            }
-        } else {
-            for (int i = 0; i < whole; i += L) {
-                FloatVector slope = VectorVision.erfSlope(load(x + 4L * i).add(load(bias + 4L * i)));
-                store(load(dy + 4L * i).mul(slope), dx + 4L * i);
-            }
+        switch (form) {
+            case TANH -> geluTanh(dy, x, bias, whole, dx);
+            case ERF -> geluErf(dy, x, bias, whole, dx);
         }
         if (whole < count) {
-            VectorMask<Float> m = rest(whole, count);
-            FloatVector sum = load(x + 4L * whole, m).add(load(bias + 4L * whole, m));
-            FloatVector slope = form == Gelu.TANH ? VectorVision.tanhSlope(sum) : VectorVision.erfSlope(sum);
-            store(load(dy + 4L * whole, m).mul(slope), dx + 4L * whole, m);
+            geluRest(dy, x, bias, form, whole, count, dx);
         }
         add(dBias, dx, count);
+    }
+
+    private static void geluTanh(long dy, long x, long bias, int count, long dx) {
+        for (int i = 0; i < count; i += L) {
+            FloatVector slope = VectorVision.tanhSlope(load(x + 4L * i).add(load(bias + 4L * i)));
+            store(load(dy + 4L * i).mul(slope), dx + 4L * i);
+        }
+    }
+
+    private static void geluErf(long dy, long x, long bias, int count, long dx) {
+        for (int i = 0; i < count; i += L) {
+            FloatVector slope = VectorVision.erfSlope(load(x + 4L * i).add(load(bias + 4L * i)));
+            store(load(dy + 4L * i).mul(slope), dx + 4L * i);
+        }
+    }
+
+    private static void geluRest(long dy, long x, long bias, Gelu form, int from, int count, long dx) {
+        VectorMask<Float> m = rest(from, count);
+        FloatVector sum = load(x + 4L * from, m).add(load(bias + 4L * from, m));
+        FloatVector slope = form == Gelu.TANH ? VectorVision.tanhSlope(sum) : VectorVision.erfSlope(sum);
+        store(load(dy + 4L * from, m).mul(slope), dx + 4L * from, m);
     }
 
     /** See {@link dev.jwen.kernel.Gradients#swiGlu}. */
