@@ -3,6 +3,7 @@ package dev.jwen.cli;
 import dev.jwen.hub.CachedModel;
 import dev.jwen.hub.HubCache;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import java.util.LinkedHashMap;
@@ -34,7 +35,7 @@ final class ListCommand implements Runnable {
     @Override
     public void run() {
         PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
-        java.nio.file.Path cache = Models.settings(null).cache();
+        Path cache = Models.settings(null).cache();
         List<CachedModel> models = new HubCache(cache).list();
         if (json) {
             Map<String, Object> facts = new LinkedHashMap<>();

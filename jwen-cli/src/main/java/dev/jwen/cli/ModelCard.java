@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -52,7 +53,7 @@ record ModelCard(Map<String, String> fields, String summary) {
             }
             line++;
         }
-        String body = java.util.Arrays.stream(lines).skip(line).collect(Collectors.joining("\n"));
+        String body = Arrays.stream(lines).skip(line).collect(Collectors.joining("\n"));
         return new ModelCard(fields, firstProse(Parser.builder().build().parse(body)));
     }
 

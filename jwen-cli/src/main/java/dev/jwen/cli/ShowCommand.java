@@ -9,8 +9,10 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.jline.utils.AttributedString;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -59,7 +61,7 @@ final class ShowCommand implements Runnable {
         InspectCommand.row(out, "name", cached.name().toString());
         InspectCommand.row(out, "page", model.page());
         InspectCommand.row(out, "commit", cached.commit());
-        for (String field : java.util.List.of("license", "license_link", "base_model", "pipeline_tag")) {
+        for (String field : List.of("license", "license_link", "base_model", "pipeline_tag")) {
             String value = card.fields().get(field);
             if (value != null) {
                 InspectCommand.row(out, field.replace('_', ' '), Printable.text(value));
@@ -69,7 +71,7 @@ final class ShowCommand implements Runnable {
         if (!card.summary().isEmpty()) {
             out.println();
             Columns.wrap(
-                            new org.jline.utils.AttributedString(Printable.text(card.summary())),
+                            new AttributedString(Printable.text(card.summary())),
                             Math.min(Streams.output().width(), 100))
                     .forEach(line -> out.println(line.toString()));
         }

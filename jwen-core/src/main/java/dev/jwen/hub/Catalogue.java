@@ -1,6 +1,8 @@
 package dev.jwen.hub;
 
 import java.net.URI;
+import java.net.URLEncoder;
+import java.nio.charset.StandardCharsets;
 
 /** How a site lists the files of a model, and where each is. */
 interface Catalogue {
@@ -29,7 +31,6 @@ interface Catalogue {
 
     /** A word as it stands in an address; slashes are escaped. */
     static String escapedWord(String word) {
-        return java.net.URLEncoder.encode(word, java.nio.charset.StandardCharsets.UTF_8)
-                .replace("+", "%20");
+        return URLEncoder.encode(word, StandardCharsets.UTF_8).replace("+", "%20");
     }
 }

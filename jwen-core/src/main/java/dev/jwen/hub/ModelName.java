@@ -45,6 +45,9 @@ public record ModelName(
                 throw malformed(owner + "/" + repo);
             }
         }
+        if (isGguf(repo) || repo.endsWith(".safetensors")) {
+            throw malformed(owner + "/" + repo); // the path of a file that is not there
+        }
         if (revision != null && (!REVISION.matcher(revision).matches() || !isRelative(revision))) {
             throw new HubException(
                     "'%s' is not the name of a revision: a branch, a tag or a commit is expected, such as main."

@@ -220,6 +220,11 @@ final class Transfers implements AutoCloseable {
                 throw http.refusal(answer, address);
             }
             requireSame(answer, file);
+            String encoding = answer.header("Content-Encoding");
+            if (encoding != null && !encoding.equals("identity")) {
+                throw new HubException("%s: the server compresses it with %s, which was not asked for."
+                        .formatted(file.path(), HubException.clean(encoding)));
+            }
             long length =
                     answer.last().headers().firstValueAsLong("Content-Length").orElse(-1);
             long expected = answer.status() == 206 ? to - from : file.size();
