@@ -35,12 +35,22 @@ public final class Page {
      * @throws UncheckedIOException if the file cannot be written
      */
     public static void write(Path file, String title, String body) {
-        String head = "<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n"
-                + "<meta name=\"color-scheme\" content=\"light dark\">\n";
-        String page =
-                "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n%s<title>%s</title>\n<style>\n%s%s</style>\n</head>\n"
-                                .formatted(head, escaped(title), COLOURS, STYLE)
-                        + "<body>\n<h1>%s</h1>\n%s</body>\n</html>\n".formatted(escaped(title), body);
+        String page = """
+                <!DOCTYPE html>
+                <html lang="en">
+                <head>
+                <meta charset="utf-8">
+                <meta name="viewport" content="width=device-width">
+                <meta name="color-scheme" content="light dark">
+                <title>%s</title>
+                <style>
+                %s%s</style>
+                </head>
+                <body>
+                <h1>%s</h1>
+                %s</body>
+                </html>
+                """.formatted(escaped(title), COLOURS, STYLE, escaped(title), body);
         try {
             Files.writeString(file, page);
         } catch (IOException e) {
