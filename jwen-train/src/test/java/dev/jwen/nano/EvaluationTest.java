@@ -127,7 +127,7 @@ class EvaluationTest {
 
     @Test
     void anAnswerThatIsCutIsWrongHoweverItIsJudged() {
-        List<Trial> trials = trials(new Easy(), options(12, 1, 90));
+        List<Trial> trials = trials(new Easy(), options(12, 1, 8));
         assertThat(trials)
                 .allSatisfy(t -> assertThat(t.isSolved()).isEqualTo(t.ending() == ToolLoop.Ending.ANSWERED))
                 .anyMatch(Trial::isSolved)
