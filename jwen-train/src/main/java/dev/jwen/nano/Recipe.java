@@ -42,7 +42,7 @@ public record Recipe(String name, int vocabulary, int documents, TrainOptions op
         return new Recipe(
                 "nano",
                 1_536,
-                64,
+                32,
                 new TrainOptions(9_000, 3e-3, 0.02, 0.05, 1.0, Schedule.trapezoid(0.01, 0.4), 4_096),
                 Curriculum.all());
     }
@@ -52,7 +52,7 @@ public record Recipe(String name, int vocabulary, int documents, TrainOptions op
         return new Recipe(
                 "smoke",
                 512,
-                64,
+                32,
                 new TrainOptions(600, 3e-3, 0.02, 0.05, 1.0, Schedule.trapezoid(0.02, 0.4), 4_096),
                 Curriculum.of(List.of(new UpperCase())));
     }
