@@ -31,6 +31,7 @@ class ArchitectureTest {
             Map.entry("template", Set.of()),
             Map.entry("media", Set.of("tensor")),
             Map.entry("web", Set.of()),
+            Map.entry("hub", Set.of()),
             Map.entry("chat", Set.of("template")),
             Map.entry("kernel.vector", Set.of("kernel", "tensor")),
             Map.entry("kernel.x86", Set.of("kernel", "tensor")),
@@ -57,11 +58,11 @@ class ArchitectureTest {
             Map.entry(
                     "java.lang.foreign..",
                     Set.of("tensor", "checkpoint", "kernel", "kernel.vector", "kernel.x86", "bench")),
-            Map.entry("java.net..", Set.of("web")),
-            Map.entry("javax.net..", Set.of("web")),
+            Map.entry("java.net..", Set.of("web", "hub")),
+            Map.entry("javax.net..", Set.of("web", "hub")),
             Map.entry("java.awt..", Set.of("media")),
             Map.entry("javax.imageio..", Set.of("media")),
-            Map.entry("java.util.concurrent.Executors", Set.of("engine")));
+            Map.entry("java.util.concurrent.Executors", Set.of("engine", "hub")));
 
     private static final JavaClasses CLASSES = new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())

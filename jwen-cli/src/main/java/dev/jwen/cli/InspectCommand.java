@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -44,19 +45,16 @@ final class InspectCommand implements Runnable {
     @Nullable
     CommandSpec spec;
 
-    @Parameters(
-            paramLabel = "MODEL",
-            arity = "0..1",
-            description = "A directory with safetensors files, or a GGUF file.")
+    @Parameters(paramLabel = "MODEL", arity = "0..1", description = Models.DESCRIPTION)
     @Nullable
-    Path positional;
+    String positional;
 
     @Option(
             names = {"-m", "--model"},
             paramLabel = "MODEL",
             description = "The same.")
     @Nullable
-    Path option;
+    String option;
 
     @Option(
             names = {"-c", "--context"},
@@ -79,13 +77,44 @@ final class InspectCommand implements Runnable {
 
     @Override
     public void run() {
-        Path model = positional != null ? positional : option;
+        String model = positional != null ? positional : option;
         if (model == null) {
             throw new CommandException("no model was named; say 'jwen inspect MODEL', a directory or a GGUF file");
         }
         if (context < 1) {
             throw new CommandException("--context must be a positive number of tokens, found " + context);
         }
+        PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
+        if (json) {
+            printJson(out, Models.find(model), Map.of());
+        } else {
+            print(out, Models.find(model));
+        }
+    }
+
+    /** Prints the facts of a model after {@code first}. */
+    void printJson(PrintWriter out, Path model, Map<String, Object> first) {
+        look(model, (checkpoint, config, tower, coarseCopy, problems) -> {
+            Map<String, Object> facts = new LinkedHashMap<>(first);
+            facts(checkpoint, config, tower, coarseCopy, problems).forEach(facts::putIfAbsent);
+            Output.json(out, facts);
+        });
+    }
+
+    /** Prints what a model is, for people. */
+    void print(PrintWriter out, Path model) {
+        look(
+                model,
+                (checkpoint, config, tower, coarseCopy, problems) ->
+                        print(out, checkpoint, config, tower, coarseCopy, problems));
+    }
+
+    /** Takes what was found in a model. */
+    private interface Findings {
+        void take(Checkpoint checkpoint, Config config, @Nullable Tower tower, long coarseCopy, List<String> problems);
+    }
+
+    private void look(Path model, Findings findings) {
         try (Checkpoint checkpoint = Checkpoint.open(model)) {
             Config config = Config.of(checkpoint);
             List<String> problems = new ArrayList<>(checkpoint.problems());
@@ -95,13 +124,7 @@ final class InspectCommand implements Runnable {
             } catch (CheckpointException e) {
                 problems.add(String.valueOf(e.getMessage()));
             }
-            PrintWriter out = spec().commandLine().getOut();
-            Tower tower = tower(checkpoint, config, problems);
-            if (json) {
-                Output.json(out, facts(checkpoint, config, tower, coarseCopy, problems));
-            } else {
-                print(out, checkpoint, config, tower, coarseCopy, problems);
-            }
+            findings.take(checkpoint, config, tower(checkpoint, config, problems), coarseCopy, problems);
         }
     }
 
@@ -134,10 +157,6 @@ final class InspectCommand implements Runnable {
             problems.add("vision: " + e.getMessage());
             return null;
         }
-    }
-
-    private CommandSpec spec() {
-        return java.util.Objects.requireNonNull(spec);
     }
 
     private Map<String, Object> facts(
@@ -306,7 +325,7 @@ final class InspectCommand implements Runnable {
         }
     }
 
-    private static void row(PrintWriter out, String name, String value) {
+    static void row(PrintWriter out, String name, String value) {
         out.printf("%-20s %s%n", name, value);
     }
 

@@ -19,9 +19,9 @@ final class ModelOptions {
     @Option(
             names = {"-m", "--model"},
             paramLabel = "MODEL",
-            description = "A directory with safetensors files, or a GGUF file (of a split one, any part).")
+            description = Models.DESCRIPTION)
     @Nullable
-    Path model;
+    String model;
 
     @Option(
             names = {"-t", "--threads"},
@@ -163,9 +163,9 @@ final class ModelOptions {
     /** The model that was named. */
     Path path() {
         if (model == null) {
-            throw new CommandException("no model was named; add -m MODEL, a directory with safetensors files or a GGUF"
-                    + " file (for example one downloaded from Hugging Face)");
+            throw new CommandException("no model was named; add -m MODEL, a directory with safetensors files, a GGUF"
+                    + " file, or the name of a model that 'jwen pull' fetched");
         }
-        return model;
+        return Models.find(model);
     }
 }

@@ -18,6 +18,7 @@ import org.jline.utils.AttributedString;
 public final class Progress implements AutoCloseable {
     private static final long INTERVAL_NANOS = 100_000_000;
     private static final int BAR_WIDTH = 24;
+    private static final int MIN_BAR_WIDTH = 4;
     private static final String CLEAR_LINE = "\r\033[K";
 
     private final Screen screen;
@@ -72,13 +73,16 @@ public final class Progress implements AutoCloseable {
             return label + "  " + unit.apply(done) + speed;
         }
         double fraction = Math.clamp((double) done / total, 0.0, 1.0);
-        int filled = (int) (fraction * BAR_WIDTH);
-        String bar = "━".repeat(filled) + "─".repeat(BAR_WIDTH - filled);
+        String before = "%s %3d %% ".formatted(label, (int) (fraction * 100));
         String left = done > 0 && done < total
                 ? "  " + Units.time(Duration.ofNanos((long) ((double) nanos / done * (total - done)))) + " left"
                 : "";
-        return "%s %3d %% %s  %s of %s%s%s"
-                .formatted(label, (int) (fraction * 100), bar, unit.apply(done), unit.apply(total), speed, left);
+        String after = "  %s of %s%s%s".formatted(unit.apply(done), unit.apply(total), speed, left);
+        // The numbers say more than the bar: it gives way on a narrow screen.
+        int room = screen.width() - 1 - Columns.width(before) - Columns.width(after);
+        int width = Math.clamp(room, MIN_BAR_WIDTH, BAR_WIDTH);
+        int filled = (int) (fraction * width);
+        return before + "━".repeat(filled) + "─".repeat(width - filled) + after;
     }
 
     /** Removes the line. */

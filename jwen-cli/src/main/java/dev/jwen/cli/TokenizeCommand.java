@@ -38,9 +38,9 @@ final class TokenizeCommand implements Runnable {
             names = {"-m", "--model"},
             paramLabel = "MODEL",
             required = true,
-            description = "A directory with a tokenizer, or a GGUF file.")
+            description = "A directory with a tokenizer, a GGUF file, or the name of a pulled model.")
     @Nullable
-    Path model;
+    String model;
 
     @Parameters(paramLabel = "TEXT", arity = "0..*", description = "The text; without it, standard input is read.")
     List<String> text = List.of();
@@ -59,7 +59,7 @@ final class TokenizeCommand implements Runnable {
 
     @Override
     public void run() {
-        Tokenizer tokenizer = open(Objects.requireNonNull(model));
+        Tokenizer tokenizer = open(Models.find(Objects.requireNonNull(model)));
         PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
         if (!decode.isEmpty()) {
             int[] ids = decode.stream().mapToInt(Integer::intValue).toArray();

@@ -48,7 +48,7 @@ class CommandsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"chat", "run", "inspect", "tokenize", "tokenizer", "logits", "compare", "bench", "eval"})
+    @ValueSource(strings = {"chat", "run", "inspect", "tokenize", "tokenizer", "logits", "compare", "bench", "eval", "pull", "list", "show", "rm"})
     void everyCommandTeachesItselfWithAnExample(String command) {
         Outcome outcome = jwen(command, "--help");
         assertThat(outcome.exit).isZero();

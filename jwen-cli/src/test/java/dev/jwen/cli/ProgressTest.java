@@ -34,6 +34,16 @@ class ProgressTest {
     }
 
     @Test
+    void theBarGivesWayToTheNumbers() {
+        try (Progress progress = progress(Screen.terminal(Map.of("TERM", "xterm"), 70, 24), 4L << 30)) {
+            now += 2_000_000_000L;
+            progress.update(1L << 30);
+            assertThat(terminal.rows())
+                    .containsExactly("Loading  25 % ━━────────  1.0 GiB of 4.0 GiB  512.0 MiB/s  6.0 s left");
+        }
+    }
+
+    @Test
     void withoutATotalOnlyTheAmountIsShown() {
         try (Progress progress = progress(Screen.terminal(Map.of("TERM", "xterm"), 80, 24), 0)) {
             now += 1_000_000_000L;

@@ -11,9 +11,10 @@ import java.util.regex.Pattern;
 
 /** How people ask and how the model answers: one question, one short answer, no reasoning. */
 final class Sayings {
-    /** How orders begin, which end without a question mark. */
-    private static final Pattern ORDER = Pattern.compile(
-            "(please|can you please|count|describe|explain|give|help|i|make|name|say|show|tell|translate|write) ");
+    /** How questions begin; what begins otherwise ends without a question mark. */
+    private static final Pattern QUESTION = Pattern.compile(
+            "(and |so |now |well |hi |hey |hello )*(who|what|which|where|when|why|how|is|are|am|do|does|did|can|could|may|will|was|were|would|should|must|have|in what|in which|by who|aren.t)(m|.s|s|ver)?\\b.*",
+            Pattern.DOTALL);
 
     private Sayings() {}
 
@@ -58,7 +59,7 @@ final class Sayings {
 
     /** The text as somebody types it: with or without capitals and marks at the end, sometimes with a slip. */
     static String typed(String text, SplittableRandom random) {
-        boolean question = !ORDER.matcher(text).lookingAt();
+        boolean question = QUESTION.matcher(text).matches();
         String typed = text;
         if (random.nextInt(12) == 0) {
             typed = slip(typed, random);

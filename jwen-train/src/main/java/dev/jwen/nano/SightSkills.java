@@ -70,9 +70,13 @@ public final class SightSkills {
                 if (Split.of(key) == split) {
                     String asked = Sayings.typed(Sayings.expand(question.wording(), random), random);
                     ContentPart picture = new ContentPart.Image(Canvas.dataUrl(question.scene(), random));
+                    ContentPart text = new ContentPart.Text(asked);
+                    // A picture that is dropped into a message may come after the words.
+                    boolean after = random.nextInt(6) == 0;
                     return new Problem(
                             key,
-                            Sayings.exchange(List.of(picture, new ContentPart.Text(asked)), question.answer()),
+                            Sayings.exchange(
+                                    after ? List.of(text, picture) : List.of(picture, text), question.answer()),
                             led -> question.right().test(Sayings.answer(led)));
                 }
             }

@@ -34,9 +34,11 @@ class SightSkillsTest {
         int usual = 0;
         for (int i = 0; i < 40; i++) {
             Problem problem = SightSkills.all().get(i % 6).problem(random, Split.TRAIN);
-            ContentPart part =
-                    problem.demonstration().messages().getFirst().content().getFirst();
-            String url = ((ContentPart.Image) part).source();
+            String url = problem.demonstration().messages().getFirst().content().stream()
+                    .filter(ContentPart.Image.class::isInstance)
+                    .map(part -> ((ContentPart.Image) part).source())
+                    .findFirst()
+                    .orElseThrow();
             byte[] png = Base64.getDecoder().decode(url.substring(url.indexOf(',') + 1));
             var picture = ImageIO.read(new ByteArrayInputStream(png));
             assertTrue(picture.getWidth() >= 96 && picture.getWidth() <= 400, () -> "width " + picture.getWidth());

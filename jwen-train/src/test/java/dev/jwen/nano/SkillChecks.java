@@ -30,10 +30,12 @@ final class SkillChecks {
             Problem before = skill.problem(new SplittableRandom(6), split);
             for (int i = 0; i < PROBLEMS; i++) {
                 Problem problem = skill.problem(random, split);
-                Problem twin = skill.problem(again, split);
                 Conversation shown = problem.demonstration();
-                assertEquals(shown, twin.demonstration());
-                assertEquals(problem.key(), twin.key());
+                if (i < 40) {
+                    Problem twin = skill.problem(again, split);
+                    assertEquals(shown, twin.demonstration());
+                    assertEquals(problem.key(), twin.key());
+                }
                 assertEquals(split, Split.of(problem.key()), problem.key());
                 assertTrue(problem.solved().test(shown), shown::toJson);
                 assertTrue(shown.messages().stream().map(Message::text).allMatch(SkillChecks::isAscii), shown::toJson);

@@ -4,8 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.DynamicTest;
@@ -48,6 +51,28 @@ class TalkSkillsTest {
         }
         assertTrue(answers.size() >= 60, "answers: " + answers.size());
         assertTrue(questions.size() > 20_000, "questions: " + questions.size());
+    }
+
+    @Test
+    void noQuestionHasTwoAnswersNorIsInBothSplits() {
+        for (Skill skill : TalkSkills.all()) {
+            Map<String, String> seen = new HashMap<>();
+            for (Split split : Split.values()) {
+                SplittableRandom random = new SplittableRandom(7);
+                for (int i = 0; i < 10_000; i++) {
+                    Problem problem = skill.problem(random, split);
+                    var shown = problem.demonstration();
+                    String asked = shown.messages()
+                            .getFirst()
+                            .text()
+                            .toLowerCase(Locale.ROOT)
+                            .replaceAll("[.?!]+$", "");
+                    String answer = split + " " + Sayings.answer(shown).replaceAll(".*(joke|byte).*", "a joke");
+                    String before = seen.put(asked, answer);
+                    assertTrue(before == null || before.equals(answer), () -> asked + ": " + before + " | " + answer);
+                }
+            }
+        }
     }
 
     @Test

@@ -7,11 +7,13 @@ import static dev.jwen.kernel.vector.Lanes.L;
 import static dev.jwen.kernel.vector.Lanes.LE;
 import static dev.jwen.kernel.vector.Lanes.RAM;
 
+import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.ProductTile;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.Tensor;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
+import org.jspecify.annotations.Nullable;
 
 /**
  * {@code c += a · b} for float32 matrices of any size, either of them transposed.
@@ -33,6 +35,9 @@ final class FloatProduct {
     /** Pieces of work for each thread, where there are enough rows. */
     private static final int PIECES = 4;
 
+    /** Values that a thread clears in one go. */
+    private static final long CLEARED = 64 << 10;
+
     private final WorkerPool pool;
     private final ProductTile tile;
     private final int rows;
@@ -41,9 +46,11 @@ final class FloatProduct {
     private final Buffer[] tiles;
     private final Buffer[] edges;
 
-    FloatProduct(WorkerPool pool, ProductTile tile) {
+    /** Products with the tile of {@code products} where that has one. */
+    FloatProduct(WorkerPool pool, @Nullable MatrixProducts products) {
+        ProductTile other = products == null ? null : products.productTile();
         this.pool = pool;
-        this.tile = tile;
+        this.tile = other == null ? new VectorProductTile() : other;
         this.rows = tile.rows();
         this.columns = tile.columns();
         tiles = new Buffer[pool.threads()];
@@ -61,6 +68,15 @@ final class FloatProduct {
         long at(int row, int column) {
             return transposed ? address + column * rowBytes + 4L * row : address + row * rowBytes + 4L * column;
         }
+    }
+
+    /** {@code c = a · b}; see {@link #add}. */
+    void set(Tensor a, boolean transposeA, Tensor b, boolean transposeB, Tensor c) {
+        long values = c.columns();
+        pool.run(Math.toIntExact(c.rows()), (int) Math.max(1, CLEARED / Math.max(1, values)), (worker, from, to) -> {
+            Lanes.clear(Lanes.address(c, from), (to - from) * values);
+        });
+        add(a, transposeA, b, transposeB, c);
     }
 
     /**

@@ -275,7 +275,18 @@ final class RowGradients {
      */
     private static float gate(long dy, long x, long z, long weight, float r, int count, long gated, long dz) {
         FloatVector sum = FloatVector.zero(F);
-        for (int i = 0; i < count; i += L) {
+        int i = 0;
+        for (; i <= count - L; i += L) {
+            FloatVector gate = load(z + 4L * i);
+            FloatVector s = Exp.sigmoid(gate);
+            FloatVector gradient = load(dy + 4L * i);
+            FloatVector normed = load(x + 4L * i).mul(load(weight + 4L * i));
+            FloatVector passed = gradient.mul(gate.mul(s));
+            sum = passed.fma(normed, sum);
+            store(gradient.mul(normed).mul(r).mul(siluSlope(gate, s)), dz + 4L * i);
+            store(passed, gated + 4L * i);
+        }
+        if (i < count) {
             VectorMask<Float> m = rest(i, count);
             FloatVector gate = load(z + 4L * i, m);
             FloatVector s = Exp.sigmoid(gate);
@@ -359,15 +370,38 @@ final class RowGradients {
         add(Lanes.address(dBias, 0), sums, width);
     }
 
+    /** {@code dx = dy gelu'(x + bias)} and {@code dBias += dx}. */
     private static void biasGelu(long dy, long x, long bias, Gelu form, int count, long dx, long dBias) {
-        for (int i = 0; i < count; i += L) {
-            VectorMask<Float> m = rest(i, count);
-            FloatVector sum = load(x + 4L * i, m).add(load(bias + 4L * i, m));
-            FloatVector slope = form == Gelu.TANH ? VectorVision.tanhSlope(sum) : VectorVision.erfSlope(sum);
-            FloatVector gradient = load(dy + 4L * i, m).mul(slope);
-            store(gradient, dx + 4L * i, m);
-            store(load(dBias + 4L * i, m).add(gradient), dBias + 4L * i, m);
+        int whole = count - count % L;
+        switch (form) {
+            case TANH -> geluTanh(dy, x, bias, whole, dx);
+            case ERF -> geluErf(dy, x, bias, whole, dx);
         }
+        if (whole < count) {
+            geluRest(dy, x, bias, form, whole, count, dx);
+        }
+        add(dBias, dx, count);
+    }
+
+    private static void geluTanh(long dy, long x, long bias, int count, long dx) {
+        for (int i = 0; i < count; i += L) {
+            FloatVector slope = VectorVision.tanhSlope(load(x + 4L * i).add(load(bias + 4L * i)));
+            store(load(dy + 4L * i).mul(slope), dx + 4L * i);
+        }
+    }
+
+    private static void geluErf(long dy, long x, long bias, int count, long dx) {
+        for (int i = 0; i < count; i += L) {
+            FloatVector slope = VectorVision.erfSlope(load(x + 4L * i).add(load(bias + 4L * i)));
+            store(load(dy + 4L * i).mul(slope), dx + 4L * i);
+        }
+    }
+
+    private static void geluRest(long dy, long x, long bias, Gelu form, int from, int count, long dx) {
+        VectorMask<Float> m = rest(from, count);
+        FloatVector sum = load(x + 4L * from, m).add(load(bias + 4L * from, m));
+        FloatVector slope = form == Gelu.TANH ? VectorVision.tanhSlope(sum) : VectorVision.erfSlope(sum);
+        store(load(dy + 4L * from, m).mul(slope), dx + 4L * from, m);
     }
 
     /** See {@link dev.jwen.kernel.Gradients#swiGlu}. */
@@ -386,14 +420,23 @@ final class RowGradients {
     }
 
     private static void swiGlu(long dy, long gate, long up, int count, long dGate, long dUp) {
-        for (int i = 0; i < count; i += L) {
+        int i = 0;
+        for (; i <= count - L; i += L) {
+            FloatVector gradient = load(dy + 4L * i);
+            FloatVector g = load(gate + 4L * i);
+            FloatVector s = Exp.sigmoid(g);
+            FloatVector passed = gradient.mul(load(up + 4L * i)).mul(siluSlope(g, s));
+            store(gradient.mul(g.mul(s)), dUp + 4L * i);
+            store(passed, dGate + 4L * i);
+        }
+        if (i < count) {
             VectorMask<Float> m = rest(i, count);
             FloatVector gradient = load(dy + 4L * i, m);
             FloatVector g = load(gate + 4L * i, m);
             FloatVector s = Exp.sigmoid(g);
-            FloatVector slope = gradient.mul(load(up + 4L * i, m)).mul(siluSlope(g, s));
+            FloatVector passed = gradient.mul(load(up + 4L * i, m)).mul(siluSlope(g, s));
             store(gradient.mul(g.mul(s)), dUp + 4L * i, m);
-            store(slope, dGate + 4L * i, m);
+            store(passed, dGate + 4L * i, m);
         }
     }
 
@@ -441,7 +484,14 @@ final class RowGradients {
     }
 
     private static void sigmoidGate(long dy, long x, long gate, int count, long dx, long dGate) {
-        for (int i = 0; i < count; i += L) {
+        int i = 0;
+        for (; i <= count - L; i += L) {
+            FloatVector s = Exp.sigmoid(load(gate + 4L * i));
+            FloatVector passed = load(dy + 4L * i).mul(s);
+            store(passed.mul(load(x + 4L * i)).mul(all(1).sub(s)), dGate + 4L * i);
+            store(passed, dx + 4L * i);
+        }
+        if (i < count) {
             VectorMask<Float> m = rest(i, count);
             FloatVector s = Exp.sigmoid(load(gate + 4L * i, m));
             FloatVector passed = load(dy + 4L * i, m).mul(s);

@@ -5,7 +5,6 @@ import dev.jwen.kernel.Gelu;
 import dev.jwen.kernel.Gradients;
 import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Operands;
-import dev.jwen.kernel.ProductTile;
 import dev.jwen.kernel.Span;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.Tensor;
@@ -24,8 +23,7 @@ public final class VectorGradients implements Gradients {
     /** Gradients on {@code pool}, with the inner loop of {@code products} where that has one; closes neither. */
     public VectorGradients(WorkerPool pool, @Nullable MatrixProducts products) {
         name = products == null ? "vector" : products.name();
-        ProductTile tile = products == null ? null : products.productTile();
-        product = new FloatProduct(pool, tile == null ? new VectorProductTile() : tile);
+        product = new FloatProduct(pool, products);
         rows = new RowGradients(pool);
         attention = new AttentionGradient(pool);
         convolution = new ConvolutionGradient(pool);

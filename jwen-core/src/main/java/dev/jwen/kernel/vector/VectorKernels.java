@@ -40,9 +40,13 @@ public final class VectorKernels implements Kernels {
 
     /** Kernels that leave products to {@code products} where those support the weight; closes them and the pool. */
     public VectorKernels(WorkerPool pool, @Nullable MatrixProducts products) {
+        this(pool, products, null);
+    }
+
+    private VectorKernels(WorkerPool pool, @Nullable MatrixProducts products, @Nullable FloatProduct packed) {
         this.pool = pool;
         this.products = products;
-        matmul = new VectorMatmul(pool, products);
+        matmul = new VectorMatmul(pool, products, packed);
         RowLoops loops = products == null ? null : products.rowLoops();
         rows = new VectorRows(pool, loops);
         attention = new VectorAttention(pool, products, loops);
@@ -50,6 +54,14 @@ public final class VectorKernels implements Kernels {
         experts = new VectorExperts(pool, matmul, rows, scratch);
         vision = new VectorVision(pool);
         frames = new VectorFrames(pool);
+    }
+
+    /**
+     * Kernels for training, where batches are large and weights float32: these are packed for each product. How the sums
+     * of a token are rounded then depends on whether there are many beside it, which generation does not want.
+     */
+    static VectorKernels forTraining(WorkerPool pool, @Nullable MatrixProducts products) {
+        return new VectorKernels(pool, products, new FloatProduct(pool, products));
     }
 
     @Override

@@ -8,6 +8,7 @@ import static dev.jwen.kernel.vector.Lanes.RAM;
 import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Operands;
 import dev.jwen.kernel.WorkerPool;
+import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -64,8 +65,12 @@ public final class VectorMatmul {
     /** Integers in a cache line, or in two that are read together. */
     private static final int LINE = 32;
 
+    /** From this many tokens on, float32 weights may be packed. */
+    private static final int PACKED_TOKENS = 64;
+
     private final WorkerPool pool;
     private final @Nullable MatrixProducts other;
+    private final @Nullable FloatProduct packed;
     private final Worker[] workers;
     private Product[] products = new Product[0];
     private int count;
@@ -74,10 +79,14 @@ public final class VectorMatmul {
 
     private final Buffer transposed = new Buffer();
 
-    /** @param other products that are computed there where it supports the weight, or null */
-    public VectorMatmul(WorkerPool pool, @Nullable MatrixProducts other) {
+    /**
+     * @param other products that are computed there where it supports the weight, or null
+     * @param packed products of many tokens with float32 weights, or null
+     */
+    VectorMatmul(WorkerPool pool, @Nullable MatrixProducts other, @Nullable FloatProduct packed) {
         this.pool = pool;
         this.other = other;
+        this.packed = packed;
         this.workers = new Worker[pool.threads()];
         Arrays.setAll(workers, i -> new Worker());
         this.next = new AtomicIntegerArray(LINE * pool.threads());
@@ -154,6 +163,10 @@ public final class VectorMatmul {
         Operands.matrix("x", x, x.rows(), w.columns());
         Operands.weight("w", w, w.rows(), w.columns());
         Operands.matrix("out", out, x.rows(), w.rows());
+        if (packed != null && w.type() == DataType.F32 && w.scale() == null && x.rows() >= PACKED_TOKENS) {
+            packed.set(x, false, w, true, out);
+            return;
+        }
         if (other != null && other.supports(w)) {
             other.add(x, w, out);
             return;

@@ -7,6 +7,7 @@ import dev.jwen.kernel.PeakLoops;
 import dev.jwen.kernel.ProductsHost;
 import dev.jwen.kernel.WorkerPool;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /** Offers {@link VectorKernels} where the JVM has the module of the Vector API. */
 public final class VectorProvider implements ProductsHost {
@@ -42,12 +43,11 @@ public final class VectorProvider implements ProductsHost {
 
     @Override
     public Optional<Backends.Training> openForTraining(int threads) {
-        WorkerPool pool = new WorkerPool(threads);
-        return Optional.of(new Backends.Training(new VectorKernels(pool, null), new VectorGradients(pool, null)));
+        return Optional.of(openForTraining(new WorkerPool(threads), null));
     }
 
     @Override
-    public Backends.Training openForTraining(WorkerPool pool, MatrixProducts products) {
-        return new Backends.Training(new VectorKernels(pool, products), new VectorGradients(pool, products));
+    public Backends.Training openForTraining(WorkerPool pool, @Nullable MatrixProducts products) {
+        return new Backends.Training(VectorKernels.forTraining(pool, products), new VectorGradients(pool, products));
     }
 }

@@ -6,8 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.jwen.kernel.Backends;
 import dev.jwen.kernel.Gelu;
 import dev.jwen.kernel.Gradients;
+import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.KernelsProvider;
 import dev.jwen.kernel.PlainGradients;
+import dev.jwen.kernel.PlainKernels;
 import dev.jwen.kernel.Tolerances;
 import dev.jwen.tensor.Tensor;
 import java.util.ArrayList;
@@ -138,6 +140,26 @@ class VectorGradientsTest {
         check(Tolerances.SUM, List.of(normal(n, k)), (gradients, outs) -> {
             gradients.matmulWeight(dy, x, outs.getFirst());
         });
+        checkForward(x, w);
+    }
+
+    /** The product of the forward pass, which is packed as well where there are many tokens. */
+    private void checkForward(Tensor x, Tensor w) {
+        Tensor expected = Tensor.f32(x.rows(), w.rows());
+        try (Kernels plain = new PlainKernels(1)) {
+            plain.matmul(x, w, expected);
+        }
+        for (List<Backends.Training> backend : FAST) {
+            Tensor found = normal(x.rows(), w.rows());
+            backend.getFirst().kernels().matmul(x, w, found);
+            String name = backend.getFirst().kernels().name();
+            assertClose(name, found.toFloats(), expected.toFloats(), Tolerances.SUM);
+            for (Backends.Training training : backend) {
+                Tensor other = normal(x.rows(), w.rows());
+                training.kernels().matmul(x, List.of(w), List.of(other));
+                assertThat(other.toFloats()).as(name).isEqualTo(found.toFloats());
+            }
+        }
     }
 
     @Test

@@ -1,0 +1,64 @@
+package dev.jwen.cli;
+
+import dev.jwen.hub.HubCache;
+import dev.jwen.hub.HubException;
+import dev.jwen.hub.HubSettings;
+import dev.jwen.hub.ModelName;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/** What a MODEL on the command line stands for. */
+final class Models {
+    /** For the description of a MODEL. */
+    static final String DESCRIPTION =
+            "A directory with safetensors files, a GGUF file (of a split one, any part), or the name of a pulled model.";
+
+    private Models() {}
+
+    /**
+     * The file or directory of a model: what there is under this path, else the model of this name in the cache.
+     *
+     * @throws CommandException if there is neither
+     */
+    static Path find(String model) {
+        Path path = existing(model);
+        if (path != null) {
+            return path;
+        }
+        ModelName name;
+        try {
+            name = ModelName.of(model);
+        } catch (HubException e) {
+            throw new CommandException(
+                    "%s does not exist. Name a model directory, a .safetensors file, a .gguf file, or a model that was pulled ('jwen list' shows them)."
+                            .formatted(Printable.text(model)),
+                    e);
+        }
+        try {
+            return new HubCache(settings(null).cache()).find(name);
+        } catch (HubException e) {
+            throw new CommandException(
+                    "there is no file or directory %s, and as a model's name: %s".formatted(model, e.getMessage()), e);
+        }
+    }
+
+    private static @Nullable Path existing(String model) {
+        try {
+            Path path = Path.of(model);
+            return Files.exists(path) ? path : null;
+        } catch (InvalidPathException e) {
+            return null; // a name may hold what a path may not
+        }
+    }
+
+    /**
+     * What the environment says about the hub.
+     *
+     * @param mirror the server to ask in place of the usual ones, or null
+     */
+    static HubSettings settings(@Nullable String mirror) {
+        return HubSettings.of(System.getenv(), Path.of(System.getProperty("user.home")), mirror);
+    }
+}
