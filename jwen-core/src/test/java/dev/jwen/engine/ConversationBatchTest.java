@@ -66,9 +66,8 @@ class ConversationBatchTest {
         List<Conversation> alone = new ArrayList<>();
         for (int i = 0; i < questions.size(); i++) {
             try (ChatSession chat = new ChatSession(engine)) {
-                alone.add(
-                        chat.converse(questions.get(i), Toolbox.EMPTY, 2, null, options(i), e -> {}, Listener.NONE)
-                                .conversation());
+                alone.add(chat.converse(questions.get(i), Toolbox.EMPTY, 2, null, options(i), e -> {}, Listener.NONE)
+                        .conversation());
             }
         }
         for (int width : new int[] {1, 4, 20}) {
@@ -89,8 +88,7 @@ class ConversationBatchTest {
                 .mapToObj(i -> {
                     open[0]++;
                     open[1] = Math.max(open[0], open[1]);
-                    return new ConversationBatch.Task(
-                            loop(question("hello")), false, options(i), ended -> open[0]--);
+                    return new ConversationBatch.Task(loop(question("hello")), false, options(i), ended -> open[0]--);
                 })
                 .iterator();
         ConversationBatch.lead(engine, 3, tasks);
@@ -102,8 +100,8 @@ class ConversationBatchTest {
         ConversationBatch.Task fine = new ConversationBatch.Task(loop(question("a")), false, options(3), e -> {});
         ConversationBatch.Task tooLong =
                 new ConversationBatch.Task(loop(question("hello ".repeat(2_000))), false, options(1), e -> {});
-        assertThatThrownBy(() -> ConversationBatch.lead(
-                        engine, 4, List.of(fine, tooLong).iterator()))
+        assertThatThrownBy(() ->
+                        ConversationBatch.lead(engine, 4, List.of(fine, tooLong).iterator()))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("leaves no room for an answer");
     }
