@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -34,7 +35,7 @@ public final class Report {
     /** A curve has no more points than a screen. */
     private static final int MAX_POINTS = 1_500;
 
-    /** The smoothed loss is an exponential mean over about this share of all steps. */
+    /** The smoothed loss is the mean over this share of all steps, around each. */
     private static final double SMOOTHED_SHARE = 0.02;
 
     /** Steps apart, hues differ as much as they can for any number of curves. */
@@ -126,7 +127,7 @@ public final class Report {
             body.append("<h2>Loss</h2>\n")
                     .append(loss())
                     .append(
-                            "<p class=\"faint\">Nats a token of the batches of training, each as it was before the step; the strong line is an exponential mean over about %s %% of the steps.</p>\n"
+                            "<p class=\"faint\">Nats a token of the batches of training, each as it was before the step; the strong line is the mean over %s %% of the steps, around each.</p>\n"
                                     .formatted(Math.round(100 * SMOOTHED_SHARE)));
         }
         if (!evaluations.isEmpty()) {
@@ -144,12 +145,12 @@ public final class Report {
         int n = steps.size();
         double[] tokens = steps.values().stream().mapToDouble(Step::tokens).toArray();
         double[] raw = steps.values().stream().mapToDouble(Step::loss).toArray();
-        double[] smooth = smoothed(raw, Math.max(1, n * SMOOTHED_SHARE));
+        double[] smooth = smoothed(raw, (int) (n * SMOOTHED_SHARE / 2));
         double max = 0;
         double min = Double.MAX_VALUE;
         for (int i = 0; i < n; i++) {
-            // The first steps of a run fall from heights that would flatten everything after them.
-            max = Double.isFinite(smooth[i]) ? Math.max(max, smooth[i]) : max;
+            // The first steps of a run fall from heights that would flatten everything after them: they are cut off.
+            max = i >= n * SMOOTHED_SHARE - 1 && Double.isFinite(smooth[i]) ? Math.max(max, smooth[i]) : max;
             min = Double.isFinite(raw[i]) ? Math.min(min, raw[i]) : min;
         }
         List<Chart.Curve> curves = List.of(
@@ -158,18 +159,15 @@ public final class Report {
         return Chart.svg("Loss by tokens", "tokens", Math.min(0, min), max, curves);
     }
 
-    /** The exponential mean over about {@code width} values, without the pull of a first value; gaps are skipped. */
-    private static double[] smoothed(double[] values, double width) {
-        double keep = 1 - 1 / width;
+    /** Means over up to {@code half} values to each side; less far at the beginning, where values fall steeply. */
+    private static double[] smoothed(double[] values, int half) {
         double[] smooth = new double[values.length];
-        double sum = 0;
-        double weight = 0;
         for (int i = 0; i < values.length; i++) {
-            if (Double.isFinite(values[i])) {
-                sum = keep * sum + values[i];
-                weight = keep * weight + 1;
-            }
-            smooth[i] = sum / weight;
+            int reach = Math.min(half, i);
+            smooth[i] = Arrays.stream(values, i - reach, Math.min(values.length, i + reach + 1))
+                    .filter(Double::isFinite)
+                    .average()
+                    .orElse(Double.NaN);
         }
         return smooth;
     }
