@@ -48,7 +48,22 @@ class CommandsTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"chat", "run", "inspect", "tokenize", "tokenizer", "logits", "compare", "bench", "eval", "pull", "list", "show", "rm"})
+    @ValueSource(
+            strings = {
+                "chat",
+                "run",
+                "inspect",
+                "tokenize",
+                "tokenizer",
+                "logits",
+                "compare",
+                "bench",
+                "eval",
+                "pull",
+                "list",
+                "show",
+                "rm"
+            })
     void everyCommandTeachesItselfWithAnExample(String command) {
         Outcome outcome = jwen(command, "--help");
         assertThat(outcome.exit).isZero();
