@@ -12,8 +12,8 @@ import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
 
 /**
- * Momentum whose steps are made orthogonal, for the matrices of the hidden layers; everything else is left to another
- * optimiser.
+ * Momentum whose steps are made orthogonal, for the matrices of the text network's layers; everything else is left to
+ * another optimiser.
  *
  * <p>Five rounds of a Newton-Schulz iteration bring all singular values of the momentum near 1, so every direction of a
  * matrix is learned at one pace. Projections that stand on one another are made orthogonal one by one.
@@ -83,7 +83,7 @@ final class Muon implements Optimizer {
     public void step(Iterable<Parameter> parameters, long number, double schedule) {
         List<Parameter> others = new ArrayList<>();
         for (Parameter parameter : parameters) {
-            if (parameter.isHiddenMatrix()) {
+            if (parameter.isHiddenMatrix() && !parameter.isOfTower()) {
                 Tensor momentum = momenta.computeIfAbsent(
                         parameter.name(), name -> Tensor.f32(parameter.value().shape()));
                 step(parameter, momentum, schedule);
