@@ -6,8 +6,10 @@ import dev.jwen.nano.Recipe;
 import dev.jwen.train.Trainer;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Objects;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.CountDownLatch;
+import org.jline.utils.AttributedString;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -21,18 +23,23 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         footer = {
             "",
-            "The recipe nano makes the model that ships with Jwen, in two to three hours on two cores; smoke teaches one skill in minutes. Ctrl-C saves; the same command goes on where it stopped.",
+            "The recipe nano makes jwen-nano, the model that ships with Jwen: leave it two to three hours on two idle cores. With --smoke it teaches one skill in minutes. Ctrl-C saves; the same command goes on where it stopped, and comes to the same weights.",
+            "",
+            "DIR/model is the model as last saved, DIR/report.html shows how it went.",
             "",
             "Examples:",
             "  jwen pretrain --recipe nano -o nano",
             "  jwen pretrain --recipe nano --smoke -o smoke"
         })
 final class PretrainCommand implements Runnable {
+    private static final long LINE_NANOS = 30_000_000_000L;
+    private static final long LIVE_NANOS = 200_000_000L;
+
     @Spec
     @Nullable
     CommandSpec spec;
 
-    @Option(names = "--recipe", paramLabel = "NAME", required = true, description = "What to train: nano.")
+    @Option(names = "--recipe", paramLabel = "NAME", required = true, description = "What to train; there is nano.")
     String recipe = "";
 
     @Option(
@@ -48,64 +55,157 @@ final class PretrainCommand implements Runnable {
     @Option(
             names = {"-t", "--threads"},
             paramLabel = "N",
-            description = "Threads that compute; by default one for each core. The result does not depend on it.")
+            description = "Threads that compute; by default one for each core. What comes out does not depend on it.")
     int threads;
 
     @Option(
             names = "--save-every",
             paramLabel = "SECONDS",
             defaultValue = "300",
-            description = "Time between two saves. Default: ${DEFAULT-VALUE}.")
+            description = "Time between two saves; by default ${DEFAULT-VALUE}.")
     long saveSeconds;
 
     @Option(
             names = "--evaluate-every",
             paramLabel = "SECONDS",
             defaultValue = "900",
-            description = "Time between two evaluations. Default: ${DEFAULT-VALUE}.")
+            description = "Time between two evaluations; by default ${DEFAULT-VALUE}.")
     long evaluateSeconds;
 
     @Option(
             names = "--problems",
             paramLabel = "N",
-            defaultValue = "40",
-            description = "Held-out problems of each skill in an evaluation. Default: ${DEFAULT-VALUE}.")
+            defaultValue = "25",
+            description = "Held-out problems of each skill in an evaluation on the way; by default ${DEFAULT-VALUE}.")
     int problems;
 
-    private final AtomicBoolean stopped = new AtomicBoolean();
+    @Option(
+            names = "--last-problems",
+            paramLabel = "N",
+            defaultValue = "500",
+            description = "Held-out problems of each skill when it is done; by default ${DEFAULT-VALUE}.")
+    int lastProblems;
 
     @Override
     public void run() {
         if (!recipe.equals("nano")) {
-            throw new CommandException("--recipe must be nano, found " + recipe);
+            throw new CommandException("there is no recipe named %s; there is nano".formatted(recipe));
         }
-        PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
+        if (saveSeconds < 1 || evaluateSeconds < 1 || problems < 1 || lastProblems < 1 || threads < 0) {
+            throw new CommandException(
+                    "--save-every, --evaluate-every, --problems and --last-problems must be 1 or more, --threads 0 or more");
+        }
         String command = "jwen pretrain --recipe nano" + (smoke ? " --smoke" : "") + " -o " + output;
         Pretraining.Options options = new Pretraining.Options(
-                threads == 0 ? WorkerPool.defaultThreads() : threads, command, saveSeconds, evaluateSeconds, problems);
-        Pretraining.Listener listener = new Pretraining.Listener() {
-            @Override
-            public void step(Trainer.Result result, long steps, double tokensPerSecond, double secondsLeft) {
-                if (result.step() % 20 == 0) {
-                    out.printf(
-                            "step %d/%d  loss %.4f  %.0f tokens/s  %.0f min left%n",
-                            result.step(), steps, result.loss(), tokensPerSecond, secondsLeft / 60);
-                    out.flush();
-                }
+                threads == 0 ? WorkerPool.defaultThreads() : threads,
+                command,
+                saveSeconds,
+                evaluateSeconds,
+                problems,
+                lastProblems);
+        Live live = new Live(
+                Streams.output(), Objects.requireNonNull(spec).commandLine().getOut());
+        CountDownLatch saved = new CountDownLatch(1);
+        // Ctrl-C and kill: the step is finished and saved before the JVM goes.
+        Thread saving = new Thread(() -> {
+            live.stop();
+            awaitUninterruptibly(saved);
+        });
+        Runtime.getRuntime().addShutdownHook(saving);
+        try {
+            Pretraining pretraining = new Pretraining(
+                    smoke ? Recipe.smoke() : Recipe.nano(), Pretraining.prepared(output), options, live);
+            boolean done = pretraining.run(live);
+            live.note(
+                    done
+                            ? "The model is in %s. Talk to it: jwen chat -m %s"
+                                    .formatted(pretraining.model(), pretraining.model())
+                            : "Saved. Go on with: " + command);
+        } finally {
+            saved.countDown();
+            try {
+                Runtime.getRuntime().removeShutdownHook(saving);
+            } catch (IllegalStateException e) {
+                live.stop(); // the JVM is going already
             }
+        }
+    }
 
-            @Override
-            public void note(String message) {
-                out.println(message);
-                out.flush();
-            }
+    private static void awaitUninterruptibly(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
 
-            @Override
-            public boolean isStopped() {
-                return stopped.get();
+    /** One line that is rewritten at a terminal; now and then a line of its own elsewhere. */
+    private static final class Live implements Pretraining.Listener {
+        private final Screen screen;
+        private final PrintWriter out;
+        private volatile boolean stopped;
+        private long shown;
+        private boolean isOpen;
+
+        Live(Screen screen, PrintWriter out) {
+            this.screen = screen;
+            this.out = out;
+        }
+
+        void stop() {
+            stopped = true;
+        }
+
+        @Override
+        public boolean isStopped() {
+            return stopped;
+        }
+
+        @Override
+        public void begins(long parameters, long bytes) {
+            note("%,d parameters; training takes at most %s beside the heap of Java"
+                    .formatted(parameters, Units.bytes(bytes)));
+        }
+
+        @Override
+        public void step(Trainer.Result result, long steps, double tokensPerSecond, double secondsLeft) {
+            long now = System.nanoTime();
+            boolean isDue = shown == 0 || now - shown > (screen.movesCursor() ? LIVE_NANOS : LINE_NANOS);
+            if (!isDue) {
+                return;
             }
-        };
-        new Pretraining(smoke ? Recipe.smoke() : Recipe.nano(), Pretraining.prepared(output), options, listener)
-                .run(listener);
+            shown = now;
+            String line = String.format(
+                    Locale.ROOT,
+                    "step %,d of %,d (%.1f %%)  loss %.4f  %,.0f tokens/s  %s left",
+                    result.step(),
+                    steps,
+                    100.0 * result.step() / steps,
+                    result.loss(),
+                    tokensPerSecond,
+                    time(secondsLeft));
+            if (screen.movesCursor()) {
+                out.write("\r\033[K" + Columns.cut(new AttributedString(line), screen.width() - 1));
+                isOpen = true;
+            } else {
+                out.println(line);
+            }
+            out.flush();
+        }
+
+        private static String time(double seconds) {
+            long minutes = Math.round(seconds / 60);
+            return minutes >= 60 ? "%d h %02d min".formatted(minutes / 60, minutes % 60) : minutes + " min";
+        }
+
+        @Override
+        public void note(String message) {
+            if (isOpen) {
+                out.write("\r\033[K");
+                isOpen = false;
+            }
+            out.println(message);
+            out.flush();
+        }
     }
 }

@@ -26,8 +26,10 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
@@ -62,9 +64,11 @@ public final class Pretraining {
      * @param command what was typed, for the report
      * @param saveSeconds between two saves
      * @param evaluateSeconds between two evaluations
-     * @param problems of each skill in an evaluation
+     * @param problems of each skill in an evaluation on the way
+     * @param lastProblems of each skill in the last one, whose scores are on the card
      */
-    public record Options(int threads, String command, long saveSeconds, long evaluateSeconds, int problems) {}
+    public record Options(
+            int threads, String command, long saveSeconds, long evaluateSeconds, int problems, int lastProblems) {}
 
     /** Follows a training, and may end it. */
     public interface Listener {
@@ -75,6 +79,14 @@ public final class Pretraining {
          * @param secondsLeft at the speed so far
          */
         void step(Trainer.Result result, long steps, double tokensPerSecond, double secondsLeft);
+
+        /**
+         * Hears what is about to be trained.
+         *
+         * @param parameters values
+         * @param bytes of memory that it will take at most
+         */
+        void begins(long parameters, long bytes);
 
         /** Hears of something that takes a while, or is done. */
         void note(String message);
@@ -179,6 +191,7 @@ public final class Pretraining {
                         backend.gradients(),
                         recipe.options(),
                         Recipe.SEED)) {
+            listener.begins(trainer.size(), trainer.sizeBytes());
             if (Files.exists(state())) {
                 trainer.restore(state());
                 listener.note("going on after step %,d of %,d"
@@ -216,9 +229,36 @@ public final class Pretraining {
         }
         save(trainer, metrics);
         if (trainer.step() >= steps) {
-            evaluate(trainer.step(), metrics, listener);
+            finish(trainer, metrics, listener);
         }
         report(metrics);
+    }
+
+    /** Measures what came out, and writes it on the card. */
+    private void finish(Trainer trainer, Metrics metrics, Listener listener) {
+        listener.note("measuring the finished model");
+        List<Score> scores = new ArrayList<>();
+        Evaluation.Options last = Evaluation.Options.DEFAULT;
+        try (Engine engine = Engine.open(model(), Engine.Options.DEFAULT)) {
+            Evaluation evaluation = new Evaluation(
+                    engine,
+                    new Evaluation.Options(options.lastProblems(), last.seed(), last.maxTokens(), last.maxRounds()));
+            for (Skill skill : recipe.curriculum().measured()) {
+                Score score = evaluation.score(skill, trial -> {});
+                scores.add(score);
+                listener.note(String.format(Locale.ROOT, "%-20s %5.1f %%", skill.name(), 100 * score.accuracy()));
+                score.failures().stream().limit(2).forEach(trial -> sample(trainer.step(), trial, metrics));
+            }
+        }
+        Map<String, Double> skills = new LinkedHashMap<>();
+        scores.forEach(score -> skills.put(score.skill(), score.accuracy()));
+        metrics.evaluation(trainer.step(), skills);
+        try {
+            Files.writeString(
+                    model().resolve("README.md"), ModelCard.of(trainer.size(), metrics.tokens(), scores, last.seed()));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private static double secondsSince(long time) {

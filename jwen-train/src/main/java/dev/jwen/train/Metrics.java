@@ -55,6 +55,11 @@ public final class Metrics {
         }
     }
 
+    /** Tokens of all steps so far. */
+    public long tokens() {
+        return tokens;
+    }
+
     /** Adds a step that took so many seconds. */
     public void step(Trainer.Result result, double took) {
         tokens += result.tokens();

@@ -4,6 +4,7 @@ import dev.jwen.kernel.Gradients;
 import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.Scratch;
 import dev.jwen.model.Config;
+import dev.jwen.model.Grid;
 import dev.jwen.model.Rope;
 import dev.jwen.model.VisionConfig;
 import dev.jwen.model.Weights;
@@ -233,6 +234,42 @@ final class Network implements AutoCloseable {
             System.arraycopy(logProbabilities, 0, all, from, some.length);
         }
         return all;
+    }
+
+    /**
+     * Bytes that a batch of so many tokens takes at most: what its blocks keep, and the largest of what they work with
+     * for a while. Counted by the tensors of the blocks; states and packed weights are the last tenth.
+     */
+    long sizeBytes(long tokens) {
+        long hidden = config.hiddenSize();
+        long queries = (long) config.numAttentionHeads() * config.headDim();
+        long keys = (long) config.numKeyValueHeads() * config.headDim();
+        long qkv = config.deltaHeads().qkvWidth();
+        long values = (long) config.linearNumValueHeads() * config.linearValueHeadDim();
+        long wide = config.isMoe()
+                ? (long) config.numExpertsPerTok() * config.moeIntermediateSize()
+                        + config.sharedExpertIntermediateSize()
+                : config.intermediateSize();
+        long kept = 5 * hidden;
+        long working = 0;
+        for (Config.LayerType type : config.layerTypes()) {
+            kept += 4 * hidden + 3 * wide;
+            kept += switch (type) {
+                case FULL_ATTENTION -> 6 * queries + 3 * keys;
+                case LINEAR_ATTENTION -> 2 * qkv + 4 * values;
+            };
+            working = Math.max(working, Math.max(2 * wide, 8 * queries + 4 * keys));
+            working = Math.max(working, 3 * qkv + 3 * values);
+        }
+        long floats = tokens * (kept + working) + HEAD_ROWS * (2L * config.vocabSize() + 2 * hidden);
+        if (visionConfig != null) {
+            int merge = Grid.MERGE * Grid.MERGE;
+            long tower = (8L * visionConfig.hiddenSize() + 2L * visionConfig.intermediateSize()) * visionConfig.depth()
+                    + visionConfig.patchValues()
+                    + 10L * visionConfig.hiddenSize();
+            floats += merge * tokens * tower;
+        }
+        return floats * Float.BYTES * 11 / 10;
     }
 
     /** Frees the memory of states; kernels and gradients belong to whoever opened them. */

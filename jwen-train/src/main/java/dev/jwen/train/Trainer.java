@@ -122,6 +122,15 @@ public final class Trainer implements AutoCloseable {
         return parameters.size();
     }
 
+    /**
+     * Bytes that training takes outside the heap at most, for documents no longer than what goes through the network
+     * together: values, gradients and moments, what a batch keeps for the way back, and room for what the operations
+     * work with.
+     */
+    public long sizeBytes() {
+        return 4 * Float.BYTES * parameters.size() + network.sizeBytes(options.tokensAtOnce());
+    }
+
     /** One step on these documents. */
     public Result step(List<Document> documents) {
         double targets = documents.stream().mapToDouble(Document::targets).sum();
