@@ -43,7 +43,7 @@ public record Recipe(String name, int vocabulary, int documents, TrainOptions op
                 "nano",
                 1_536,
                 32,
-                new TrainOptions(7_500, 3e-3, 0.02, 0.05, 1.0, Schedule.trapezoid(0.01, 0.4), 4_096),
+                new TrainOptions(6_500, 3e-3, 0.02, 0.05, 1.0, Schedule.trapezoid(0.01, 0.4), 4_096),
                 Curriculum.all());
     }
 

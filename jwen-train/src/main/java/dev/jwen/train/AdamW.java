@@ -3,7 +3,9 @@ package dev.jwen.train;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Predicate;
 import java.util.function.ToDoubleFunction;
 
@@ -44,12 +46,14 @@ final class AdamW implements Optimizer {
     }
 
     @Override
-    public void step(Iterable<Parameter> parameters, long number, double schedule) {
+    public void step(List<Parameter> parameters, long number, double schedule) {
         for (Parameter parameter : parameters) {
-            Moments own = moments.computeIfAbsent(parameter.name(), name -> zeros(parameter));
-            double learningRate = options.learningRate * schedule * rate.applyAsDouble(parameter);
-            step(parameter, own, number, learningRate);
+            moments.computeIfAbsent(parameter.name(), name -> zeros(parameter));
         }
+        parameters.parallelStream().forEach(parameter -> {
+            double learningRate = options.learningRate * schedule * rate.applyAsDouble(parameter);
+            step(parameter, Objects.requireNonNull(moments.get(parameter.name())), number, learningRate);
+        });
     }
 
     private static Moments zeros(Parameter parameter) {

@@ -1,15 +1,18 @@
 package dev.jwen.train;
 
-import dev.jwen.kernel.Gradients;
+import dev.jwen.kernel.Backends;
 import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.Scratch;
 import dev.jwen.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
+import java.util.stream.IntStream;
 
 /**
  * Momentum whose steps are made orthogonal, for the matrices of the text network's layers; everything else is left to
@@ -20,7 +23,7 @@ import java.util.function.ToDoubleFunction;
  *
  * @see <a href="https://kellerjordan.github.io/posts/muon/">Muon</a>
  */
-final class Muon implements Optimizer {
+final class Muon implements Optimizer, AutoCloseable {
     private static final String MOMENTUM = ".momentum";
     private static final int ROUNDS = 5;
     private static final float A = 3.4445f;
@@ -35,8 +38,10 @@ final class Muon implements Optimizer {
     record Options(double learningRate, double momentum, double decay) {}
 
     private final Options options;
-    private final Kernels kernels;
-    private final Gradients gradients;
+
+    /** One for each thread: the matrices are small, so threads work on different ones. */
+    private final List<Backends.Training> backends = new ArrayList<>();
+
     private final Function<Parameter, List<Tensor>> parts;
     private final ToDoubleFunction<Parameter> rate;
     private final Optimizer rest;
@@ -45,20 +50,21 @@ final class Muon implements Optimizer {
     /**
      * An optimiser that remembers nothing yet.
      *
+     * @param threads that share the matrices; what comes out does not depend on it
      * @param rows of the matrices that a parameter is made of, one upon another
      * @param rate what the learning rate of a parameter is multiplied with
      * @param rest for the parameters that are no hidden matrices
      */
     Muon(
             Options options,
-            Kernels kernels,
-            Gradients gradients,
+            int threads,
             Function<Parameter, List<Long>> rows,
             ToDoubleFunction<Parameter> rate,
             Optimizer rest) {
         this.options = options;
-        this.kernels = kernels;
-        this.gradients = gradients;
+        for (int i = 0; i < threads; i++) {
+            backends.add(Backends.openForTraining(null, 1));
+        }
         this.parts = parameter -> parts(parameter.value(), rows.apply(parameter));
         this.rate = rate;
         this.rest = rest;
@@ -80,21 +86,29 @@ final class Muon implements Optimizer {
     }
 
     @Override
-    public void step(Iterable<Parameter> parameters, long number, double schedule) {
+    public void step(List<Parameter> parameters, long number, double schedule) {
+        List<Parameter> matrices = new ArrayList<>();
         List<Parameter> others = new ArrayList<>();
         for (Parameter parameter : parameters) {
             if (parameter.isHiddenMatrix() && !parameter.isOfTower()) {
-                Tensor momentum = momenta.computeIfAbsent(
+                momenta.computeIfAbsent(
                         parameter.name(), name -> Tensor.f32(parameter.value().shape()));
-                step(parameter, momentum, schedule);
+                matrices.add(parameter);
             } else {
                 others.add(parameter);
             }
         }
+        int threads = backends.size();
+        IntStream.range(0, threads).parallel().forEach(thread -> {
+            for (int i = thread; i < matrices.size(); i += threads) {
+                Parameter matrix = matrices.get(i);
+                step(matrix, Objects.requireNonNull(momenta.get(matrix.name())), schedule, backends.get(thread));
+            }
+        });
         rest.step(others, number, schedule);
     }
 
-    private void step(Parameter parameter, Tensor momentum, double schedule) {
+    private void step(Parameter parameter, Tensor momentum, double schedule, Backends.Training backend) {
         List<Tensor> values = parts.apply(parameter);
         double learningRate = options.learningRate * schedule * rate.applyAsDouble(parameter);
         float mu = (float) options.momentum;
@@ -112,7 +126,7 @@ final class Muon implements Optimizer {
                 squares += (double) x[i] * x[i];
             }
             put(m, momentum, from);
-            float[] step = orthogonal(x, rows, columns, (float) (1 / (Math.sqrt(squares) + 1e-12)));
+            float[] step = orthogonal(x, rows, columns, (float) (1 / (Math.sqrt(squares) + 1e-12)), backend);
             float stride = (float) (learningRate * Math.sqrt(Math.max(1.0, (double) rows / columns)));
             float keep = (float) (1 - learningRate * options.decay);
             float[] w = value.toFloats();
@@ -125,7 +139,8 @@ final class Muon implements Optimizer {
     }
 
     /** The matrix with its singular values brought near 1; the iteration works on the side that is shorter. */
-    private float[] orthogonal(float[] matrix, int rows, int columns, float scale) {
+    private static float[] orthogonal(float[] matrix, int rows, int columns, float scale, Backends.Training backend) {
+        Kernels kernels = backend.kernels();
         boolean turned = rows > columns;
         int r = turned ? columns : rows;
         int c = turned ? rows : columns;
@@ -153,7 +168,7 @@ final class Muon implements Optimizer {
                     old[i] *= A;
                 }
                 put(old, next, 0);
-                gradients.matmulInput(xx, x, next);
+                backend.gradients().matmulInput(xx, x, next);
                 x = next;
             }
             return turned ? turned(x.toFloats(), r, c) : x.toFloats();
@@ -172,12 +187,12 @@ final class Muon implements Optimizer {
 
     private static float[] run(Tensor tensor, long from, int count) {
         float[] run = new float[count];
-        java.lang.foreign.MemorySegment.copy(tensor.segment(), Tensor.FLOAT, from * Float.BYTES, run, 0, count);
+        MemorySegment.copy(tensor.segment(), Tensor.FLOAT, from * Float.BYTES, run, 0, count);
         return run;
     }
 
     private static void put(float[] run, Tensor tensor, long at) {
-        java.lang.foreign.MemorySegment.copy(run, 0, tensor.segment(), Tensor.FLOAT, at * Float.BYTES, run.length);
+        MemorySegment.copy(run, 0, tensor.segment(), Tensor.FLOAT, at * Float.BYTES, run.length);
     }
 
     @Override
@@ -198,5 +213,11 @@ final class Muon implements Optimizer {
             }
         });
         rest.restore(saved);
+    }
+
+    /** Stops the threads. */
+    @Override
+    public void close() {
+        backends.forEach(Backends.Training::close);
     }
 }

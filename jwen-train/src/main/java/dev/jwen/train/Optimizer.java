@@ -1,6 +1,7 @@
 package dev.jwen.train;
 
 import dev.jwen.tensor.Tensor;
+import java.util.List;
 import java.util.Map;
 
 /** Changes parameters by their gradients. */
@@ -11,7 +12,7 @@ interface Optimizer {
      * @param number of the step, from 1 on
      * @param schedule what the learning rates are multiplied with at this step
      */
-    void step(Iterable<Parameter> parameters, long number, double schedule);
+    void step(List<Parameter> parameters, long number, double schedule);
 
     /** What it remembers between steps, by name, to be saved; the tensors are its own memory. */
     Map<String, Tensor> memory();

@@ -49,8 +49,8 @@ final class Parameters {
         }
     }
 
-    Iterable<Parameter> all() {
-        return all.values();
+    List<Parameter> all() {
+        return List.copyOf(all.values());
     }
 
     Parameter get(String name) {

@@ -36,6 +36,7 @@ public final class Trainer implements AutoCloseable {
     private final Parameters parameters;
     private final Network network;
     private final Optimizer optimizer;
+    private final @Nullable Muon muon;
     private final TrainOptions options;
     private final ModelInput.Placeholders placeholders;
     private long step;
@@ -75,15 +76,15 @@ public final class Trainer implements AutoCloseable {
         AdamW.Options adam =
                 new AdamW.Options(options.learningRate(), ADAM.beta1(), ADAM.beta2(), ADAM.epsilon(), options.decay());
         AdamW adamW = new AdamW(adam, Parameter::isHiddenMatrix, Trainer::rate);
-        this.optimizer = options.muonLearningRate() == 0
-                ? adamW
+        this.muon = options.muonLearningRate() == 0
+                ? null
                 : new Muon(
                         new Muon.Options(options.muonLearningRate(), MOMENTUM, options.decay()),
-                        kernels,
-                        gradients,
+                        kernels.threads(),
                         parameter -> parts(config, parameter),
                         parameter -> 1,
                         adamW);
+        this.optimizer = muon == null ? adamW : muon;
     }
 
     private static double rate(Parameter parameter) {
@@ -199,26 +200,34 @@ public final class Trainer implements AutoCloseable {
     }
 
     private double norm() {
+        // Threads take parameters; the sum is in their order.
+        double[] squares =
+                parameters.all().parallelStream().mapToDouble(Trainer::squares).toArray();
         double sum = 0;
-        for (Parameter parameter : parameters.all()) {
-            for (float value : parameter.gradient().toFloats()) {
-                sum += (double) value * value;
-            }
+        for (double square : squares) {
+            sum += square;
         }
         return Math.sqrt(sum);
     }
 
+    private static double squares(Parameter parameter) {
+        double sum = 0;
+        for (float value : parameter.gradient().toFloats()) {
+            sum += (double) value * value;
+        }
+        return sum;
+    }
+
     private void scaleGradients(float factor) {
-        for (Parameter parameter : parameters.all()) {
+        parameters.all().parallelStream().forEach(parameter -> {
             float[] values = parameter.gradient().toFloats();
             for (int i = 0; i < values.length; i++) {
                 values[i] *= factor;
             }
             parameter
                     .gradient()
-                    .copyFrom(Tensor.f32(values, values.length)
-                            .view(parameter.gradient().shape()));
-        }
+                    .copyFrom(Tensor.f32(values, parameter.gradient().shape()));
+        });
     }
 
     /** The weights by the names of {@link dev.jwen.checkpoint.Checkpoint}, float32, as they are now. */
@@ -266,6 +275,9 @@ public final class Trainer implements AutoCloseable {
     /** Frees the memory of the network; kernels and gradients belong to whoever opened them. */
     @Override
     public void close() {
+        if (muon != null) {
+            muon.close();
+        }
         network.close();
     }
 }

@@ -167,6 +167,10 @@ public final class VectorRows {
             s2 = x2.fma(x2, s2);
             s3 = x3.fma(x3, s3);
         }
+        for (; i <= count - L; i += L) {
+            FloatVector x0 = FloatVector.fromMemorySegment(F, RAM, x + 4L * i, LE);
+            s0 = x0.fma(x0, s0);
+        }
         s0.intoMemorySegment(RAM, sums, LE);
         s1.intoMemorySegment(RAM, sums + BYTES, LE);
         s2.intoMemorySegment(RAM, sums + 2 * BYTES, LE);
