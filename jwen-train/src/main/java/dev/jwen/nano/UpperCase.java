@@ -58,10 +58,7 @@ final class UpperCase implements Skill {
 
     private static Problem problem(String key, String question, List<String> words) {
         String answer = String.join(" ", words).toUpperCase(Locale.ROOT);
-        List<String> spelled = new ArrayList<>();
-        for (String word : words) {
-            spelled.add(String.join(" ", Words.spelled(word)));
-        }
+        List<String> spelled = words.stream().map(UpperCase::spelled).toList();
         return new Problem(
                 key,
                 new Conversation(
@@ -70,5 +67,15 @@ final class UpperCase implements Skill {
                                 Message.assistant(answer, String.join("\n", spelled), List.of())),
                         List.of()),
                 conversation -> Verdict.answers(conversation, answer));
+    }
+
+    /** Each letter with its number, by which a network finds the next, and its capital: {@code 1wW2hH3iI}. */
+    private static String spelled(String word) {
+        StringBuilder spelled = new StringBuilder();
+        for (int i = 0; i < word.length(); i++) {
+            char letter = word.charAt(i);
+            spelled.append(i + 1).append(letter).append(Character.toUpperCase(letter));
+        }
+        return spelled.toString();
     }
 }
