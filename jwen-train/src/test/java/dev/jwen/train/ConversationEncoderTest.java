@@ -191,18 +191,18 @@ class ConversationEncoderTest {
     @Test
     void aLoopThatMayThinkButDoesNotIsReadAsItWasWritten() {
         ToolCall call = new ToolCall("1", "weather", Map.of());
-        Conversation loop =
-                new Conversation(
-                        List.of(
-                                Message.user("What is the weather like?"),
-                                Message.assistant("One moment.", "", List.of(call)),
-                                Message.tool("1", "sunny"),
-                                says("It is sunny.", "")),
-                        List.of(WEATHER));
+        Conversation loop = new Conversation(
+                List.of(
+                        Message.user("What is the weather like?"),
+                        Message.assistant("One moment.", "", List.of(call)),
+                        Message.tool("1", "sunny"),
+                        says("It is sunny.", "")),
+                List.of(WEATHER));
         Document document = encoder.encode(loop, null);
-        assertThat(targets(document)).containsExactly(
-                "\n</think>\n\nOne moment.\n\n<tool_call>\n<function=weather>\n</function>\n</tool_call>" + END,
-                "\n</think>\n\nIt is sunny." + END);
+        assertThat(targets(document))
+                .containsExactly(
+                        "\n</think>\n\nOne moment.\n\n<tool_call>\n<function=weather>\n</function>\n</tool_call>" + END,
+                        "\n</think>\n\nIt is sunny." + END);
         Conversation asked = new Conversation(loop.messages().subList(0, 3), loop.tools());
         int[] chatReads = chat.tokens(asked, null);
         String text = engine.tokenizer().decode(chatReads);

@@ -99,7 +99,8 @@ class ParametersTest {
         for (int channel = 0; channel < channels; channel++) {
             last += kernel.value().get(channel, 3) / channels;
             for (int tap = 0; tap < 4; tap++) {
-                assertThat(kernel.used().get(tap, channel)).isEqualTo(kernel.value().get(channel, tap));
+                assertThat(kernel.used().get(tap, channel))
+                        .isEqualTo(kernel.value().get(channel, tap));
             }
         }
         assertThat(last).isCloseTo(0.5, within(0.05));
@@ -111,7 +112,8 @@ class ParametersTest {
         assertThat(tied.weights().lmHead()).isSameAs(tied.weights().embedTokens());
         assertThat(tied.gradients().lmHead()).isSameAs(tied.gradients().embedTokens());
         Parameters untied = new Parameters(Tiny.moe(), null);
-        assertThat(untied.weights().lmHead()).isSameAs(untied.get("lm_head.weight").value());
+        assertThat(untied.weights().lmHead())
+                .isSameAs(untied.get("lm_head.weight").value());
     }
 
     @Test
