@@ -122,6 +122,16 @@ class ArchitectureTest {
         assertThat(callersOf("java.lang.Runtime", Set.of("exec"))).isEmpty();
     }
 
+    /** What it gives for sums of floats depends on whether the loop is compiled yet. */
+    @Test
+    void lanesAreAddedUpInAnOrderThatIsOurs() {
+        Set<String> callers = new TreeSet<>();
+        CLASSES.forEach(type -> type.getAccessesFromSelf().stream()
+                .filter(access -> access.getTarget().getName().equals("reduceLanes"))
+                .forEach(access -> callers.add(type.getSimpleName())));
+        assertThat(callers).containsExactly("Lanes", "VectorLoops");
+    }
+
     @Test
     void nobodyPrintsOrReadsTheEnvironment() {
         assertThat(callersOf("java.lang.System", Set.of("getenv", "exit", "console")))

@@ -47,7 +47,6 @@ import java.util.stream.IntStream;
  * leaves no trace.
  */
 public final class Pretraining {
-    private static final int CORPUS = 12_000;
     private static final int LONGEST = 1_024;
 
     private final Recipe recipe;
@@ -102,7 +101,7 @@ public final class Pretraining {
         this.options = options;
         this.template = ChatTemplate.of(Recipe.chatTemplate(), addedTokens(), Map.of());
         if (!Files.exists(model().resolve("config.json"))) {
-            listener.note("training the tokenizer on %,d conversations".formatted(CORPUS));
+            listener.note("training the tokenizer on %,d conversations".formatted(recipe.corpus()));
             files(vocabulary()).write(model());
         }
         this.tokenizer = Tokenizer.open(model());
@@ -128,7 +127,7 @@ public final class Pretraining {
     }
 
     private TrainedVocabulary vocabulary() {
-        List<String> texts = IntStream.range(0, CORPUS)
+        List<String> texts = IntStream.range(0, recipe.corpus())
                 .parallel()
                 .mapToObj(i -> {
                     SplittableRandom random = random(-1, i);
@@ -149,7 +148,7 @@ public final class Pretraining {
                 DataType.BF16,
                 vocabulary,
                 Recipe.chatTemplate(),
-                new CheckpointFiles.Sight(Recipe.vision(), Recipe.pictures(), Recipe.videos()));
+                new CheckpointFiles.Sight(recipe.vision(), Recipe.pictures(), Recipe.videos()));
     }
 
     /** The random numbers of a document. */
@@ -184,7 +183,7 @@ public final class Pretraining {
         try (Backends.Training backend = Backends.openForTraining(null, options.threads());
                 Trainer trainer = new Trainer(
                         recipe.config(),
-                        Recipe.vision(),
+                        recipe.vision(),
                         tokenizer.vocabularySize(),
                         encoder.placeholders(),
                         backend.kernels(),

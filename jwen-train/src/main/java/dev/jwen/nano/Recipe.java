@@ -20,28 +20,46 @@ import java.util.Objects;
  * Everything that decides what jwen-nano becomes: its shape, its vocabulary, what it learns and how.
  *
  * @param name of the recipe
+ * @param shape of the text model
  * @param vocabulary tokens
+ * @param corpus conversations that the vocabulary is made from
  * @param documents in a step
  * @param options of the trainer
  * @param curriculum what is learned when
  */
-public record Recipe(String name, int vocabulary, int documents, TrainOptions options, Curriculum curriculum) {
+public record Recipe(
+        String name,
+        Shape shape,
+        int vocabulary,
+        int corpus,
+        int documents,
+        TrainOptions options,
+        Curriculum curriculum) {
     /** Every random number of a recipe follows from this one. */
     static final long SEED = 2026;
 
-    private static final int HIDDEN = 160;
-    private static final int LAYERS = 8;
     private static final int HEAD = 32;
     private static final int CONTEXT = 4096;
 
     /** Every picture is brought to this many pixels: 8 by 8 patches, 16 tokens. */
     private static final int PIXELS = 128 * 128;
 
+    /**
+     * How large the text model is.
+     *
+     * @param layers every fourth has attention, the others a recurrent state
+     */
+    record Shape(int hidden, int layers, int intermediate) {
+        static final Shape NANO = new Shape(160, 8, 384);
+    }
+
     /** The model that ships with Jwen. */
     public static Recipe nano() {
         return new Recipe(
                 "nano",
+                Shape.NANO,
                 1_536,
+                12_000,
                 32,
                 new TrainOptions(6_500, 3e-3, 0.02, 0.05, 1.0, Schedule.trapezoid(0.01, 0.4), 4_096),
                 Curriculum.all());
@@ -51,21 +69,23 @@ public record Recipe(String name, int vocabulary, int documents, TrainOptions op
     public static Recipe smoke() {
         return new Recipe(
                 "smoke",
+                Shape.NANO,
                 512,
+                12_000,
                 32,
                 new TrainOptions(600, 3e-3, 0.02, 0.05, 1.0, Schedule.trapezoid(0.02, 0.4), 4_096),
                 Curriculum.of(List.of(new UpperCase())));
     }
 
-    /** The text model: three layers with a recurrent state, one with attention, twice. */
+    /** The text model: three layers with a recurrent state, one with attention, and so on. */
     Config config() {
         List<LayerType> types = new ArrayList<>();
-        for (int i = 0; i < LAYERS; i++) {
+        for (int i = 0; i < shape.layers; i++) {
             types.add(i % 4 == 3 ? LayerType.FULL_ATTENTION : LayerType.LINEAR_ATTENTION);
         }
         return new Config(
-                HIDDEN,
-                LAYERS,
+                shape.hidden,
+                shape.layers,
                 vocabulary,
                 true,
                 1e-6f,
@@ -82,7 +102,7 @@ public record Recipe(String name, int vocabulary, int documents, TrainOptions op
                 HEAD,
                 4,
                 false,
-                384,
+                shape.intermediate,
                 0,
                 0,
                 0,
@@ -91,8 +111,8 @@ public record Recipe(String name, int vocabulary, int documents, TrainOptions op
     }
 
     /** The vision tower. */
-    static VisionConfig vision() {
-        return new VisionConfig(3, 64, 2, 256, 3, 16, 2, 64, HIDDEN, 1e-6f);
+    VisionConfig vision() {
+        return new VisionConfig(3, 64, 2, 256, 3, 16, 2, 64, shape.hidden, 1e-6f);
     }
 
     static ImageConfig pictures() {

@@ -23,6 +23,9 @@ final class AdamW implements Optimizer {
      */
     record Options(double learningRate, double beta1, double beta2, double epsilon, double decay) {}
 
+    private static final String FIRST = ".first_moment";
+    private static final String SECOND = ".second_moment";
+
     /** Values worked on at a time: they and the moments stay in the cache. */
     private static final int CHUNK = 4096;
 
@@ -104,30 +107,19 @@ final class AdamW implements Optimizer {
     public Map<String, Tensor> memory() {
         Map<String, Tensor> memory = new LinkedHashMap<>();
         moments.forEach((name, own) -> {
-            memory.put(name + ".first_moment", own.first);
-            memory.put(name + ".second_moment", own.second);
+            memory.put(name + FIRST, own.first);
+            memory.put(name + SECOND, own.second);
         });
         return memory;
     }
 
     @Override
-    public void restore(Map<String, Tensor> saved) {
+    public void restore(List<Parameter> parameters, Map<String, Tensor> saved) {
         moments.clear();
-        saved.forEach((key, first) -> {
-            if (key.endsWith(".first_moment")) {
-                String name = key.substring(0, key.length() - ".first_moment".length());
-                Tensor second = saved.get(name + ".second_moment");
-                if (second == null || second.size() != first.size()) {
-                    throw new IllegalArgumentException("the second moment of %s is missing or cut".formatted(name));
-                }
-                moments.put(name, new Moments(copy(first), copy(second)));
-            }
-        });
-    }
-
-    private static Tensor copy(Tensor saved) {
-        Tensor own = Tensor.f32(saved.shape());
-        own.copyFrom(saved);
-        return own;
+        for (Parameter parameter : parameters) {
+            moments.put(
+                    parameter.name(),
+                    new Moments(parameter.remembered(saved, FIRST), parameter.remembered(saved, SECOND)));
+        }
     }
 }

@@ -30,7 +30,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Targets are the assistant's messages after the last user message, each from where its prompt ends up to and with the
  * token that ends it. Where a prompt ends is not searched for: it is what the template renders for the conversation so
- * far. Prompt and answer are encoded apart, as when the answer is generated.
+ * far. Prompt and answer are encoded apart, as when the answer is generated. (Only where an
+ * answer that might have thought calls a tool without does a chat then read as one token the two line breaks that were
+ * written, and are learned, as two.)
  *
  * <p>Immutable; many threads may encode at once.
  */
@@ -63,6 +65,11 @@ public final class ConversationEncoder {
      *     part of it otherwise than at that turn
      */
     public Document encode(Conversation conversation, @Nullable Boolean thinking) {
+        lastQuestion(conversation.messages()); // the normal form would make one up
+        return encodeNormal(conversation.normalised(), thinking); // what a chat would render
+    }
+
+    private Document encodeNormal(Conversation conversation, @Nullable Boolean thinking) {
         List<Message> messages = conversation.messages();
         int question = lastQuestion(messages);
         RenderOptions asks = thinking == null ? RenderOptions.ANSWER : RenderOptions.ANSWER.withThinking(thinking);

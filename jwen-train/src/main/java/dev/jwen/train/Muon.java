@@ -90,7 +90,7 @@ final class Muon implements Optimizer, AutoCloseable {
         List<Parameter> matrices = new ArrayList<>();
         List<Parameter> others = new ArrayList<>();
         for (Parameter parameter : parameters) {
-            if (parameter.isHiddenMatrix() && !parameter.isOfTower()) {
+            if (isOrthogonal(parameter)) {
                 momenta.computeIfAbsent(
                         parameter.name(), name -> Tensor.f32(parameter.value().shape()));
                 matrices.add(parameter);
@@ -106,6 +106,10 @@ final class Muon implements Optimizer, AutoCloseable {
             }
         });
         rest.step(others, number, schedule);
+    }
+
+    private static boolean isOrthogonal(Parameter parameter) {
+        return parameter.isHiddenMatrix() && !parameter.isOfTower();
     }
 
     private void step(Parameter parameter, Tensor momentum, double schedule, Backends.Training backend) {
@@ -203,16 +207,17 @@ final class Muon implements Optimizer, AutoCloseable {
     }
 
     @Override
-    public void restore(Map<String, Tensor> saved) {
+    public void restore(List<Parameter> parameters, Map<String, Tensor> saved) {
         momenta.clear();
-        saved.forEach((key, tensor) -> {
-            if (key.endsWith(MOMENTUM)) {
-                Tensor own = Tensor.f32(tensor.shape());
-                own.copyFrom(tensor);
-                momenta.put(key.substring(0, key.length() - MOMENTUM.length()), own);
+        List<Parameter> others = new ArrayList<>();
+        for (Parameter parameter : parameters) {
+            if (isOrthogonal(parameter)) {
+                momenta.put(parameter.name(), parameter.remembered(saved, MOMENTUM));
+            } else {
+                others.add(parameter);
             }
-        });
-        rest.restore(saved);
+        }
+        rest.restore(others, saved);
     }
 
     /** Stops the threads. */

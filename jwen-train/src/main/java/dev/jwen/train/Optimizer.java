@@ -18,9 +18,9 @@ interface Optimizer {
     Map<String, Tensor> memory();
 
     /**
-     * Takes back what was saved.
+     * Takes back what was saved after at least one step on these parameters.
      *
      * @throws IllegalArgumentException if something is missing or has another shape
      */
-    void restore(Map<String, Tensor> saved);
+    void restore(List<Parameter> parameters, Map<String, Tensor> saved);
 }

@@ -1,7 +1,9 @@
 package dev.jwen.train;
 
+import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
 import java.util.Arrays;
+import java.util.Map;
 
 /**
  * A tensor that is trained: its value as the file stores it, the gradient of that, and both in the form in which the
@@ -122,6 +124,23 @@ final class Parameter {
     void clearGradient() {
         gradient.segment().fill((byte) 0);
         usedGradient.segment().fill((byte) 0);
+    }
+
+    /**
+     * A copy of what an optimiser remembered of it.
+     *
+     * @param what the end of the name it was saved by
+     * @throws IllegalArgumentException if it is missing or of another size
+     */
+    Tensor remembered(Map<String, Tensor> saved, String what) {
+        Tensor tensor = saved.get(name + what);
+        if (tensor == null || tensor.type() != DataType.F32 || tensor.size() != value.size()) {
+            throw new IllegalArgumentException("what the optimiser remembers as %s is %s, expected F32 %s"
+                    .formatted(name + what, tensor == null ? "missing" : tensor, Arrays.toString(value.shape())));
+        }
+        Tensor own = Tensor.f32(value.shape());
+        own.copyFrom(tensor);
+        return own;
     }
 
     private static void turn(Tensor from, Tensor to) {

@@ -7,6 +7,7 @@ import dev.jwen.kernel.Kernels;
 import dev.jwen.model.Config;
 import dev.jwen.model.ModelInput;
 import dev.jwen.model.VisionConfig;
+import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -111,6 +112,21 @@ public final class Trainer implements AutoCloseable {
             return parts;
         }
         return List.of(rows);
+    }
+
+    /** A trainer before its first step of a network and an optimiser that are made already; it closes both. */
+    Trainer(
+            Parameters parameters,
+            Network network,
+            Optimizer optimizer,
+            TrainOptions options,
+            ModelInput.Placeholders placeholders) {
+        this.parameters = parameters;
+        this.network = network;
+        this.optimizer = optimizer;
+        this.muon = optimizer instanceof Muon own ? own : null;
+        this.options = options;
+        this.placeholders = placeholders;
     }
 
     /** Steps done. */
@@ -247,7 +263,7 @@ public final class Trainer implements AutoCloseable {
     /**
      * Goes on where {@link #save} was called.
      *
-     * @throws IllegalArgumentException if the file is of another network
+     * @throws IllegalArgumentException if the file is of another network or optimiser
      */
     public void restore(Path file) {
         try (Safetensors saved = Safetensors.open(file)) {
@@ -257,19 +273,46 @@ public final class Trainer implements AutoCloseable {
                     memory.put(name.substring("optimizer.".length()), tensor);
                 }
             });
+            long saidStep = savedStep(file, saved);
             for (Parameter parameter : parameters.all()) {
                 Tensor tensor = saved.tensors().get(parameter.name());
-                if (tensor == null || tensor.size() != parameter.value().size()) {
+                if (tensor == null
+                        || tensor.type() != DataType.F32
+                        || tensor.size() != parameter.value().size()) {
                     throw new IllegalArgumentException(
                             "%s: tensor %s is %s, expected %s. The checkpoint is of another network; begin anew or name the right one."
                                     .formatted(file, parameter.name(), tensor == null ? "missing" : tensor, parameter));
                 }
                 parameter.value().copyFrom(tensor);
             }
-            optimizer.restore(memory);
-            step = Long.parseLong(saved.metadata().getOrDefault("step", "0"));
+            restoreOptimizer(file, saidStep, memory);
+            step = saidStep;
         }
         parameters.refresh();
+    }
+
+    private static long savedStep(Path file, Safetensors saved) {
+        String said = saved.metadata().get("step");
+        if (said == null || !said.matches("\\d{1,18}")) {
+            throw new IllegalArgumentException(
+                    "%s: this is no state of a training, which says how many steps were done; found %s. Name the state file, or begin anew."
+                            .formatted(file, said == null ? "nothing" : said));
+        }
+        return Long.parseLong(said);
+    }
+
+    private void restoreOptimizer(Path file, long saidStep, Map<String, Tensor> memory) {
+        if (saidStep == 0) {
+            return; // nothing to remember yet
+        }
+        try {
+            optimizer.restore(parameters.all(), memory);
+        } catch (IllegalArgumentException e) {
+            throw new IllegalArgumentException(
+                    "%s: %s. The training was begun with other options; go on with those, or begin anew."
+                            .formatted(file, e.getMessage()),
+                    e);
+        }
     }
 
     /** Frees the memory of the network; kernels and gradients belong to whoever opened them. */

@@ -10,6 +10,7 @@ import java.nio.ByteOrder;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -57,6 +58,32 @@ final class Lanes {
     @SuppressWarnings("restricted") // the operations check their operands, see above
     private static MemorySegment ram() {
         return MemorySegment.NULL.reinterpret(Long.MAX_VALUE);
+    }
+
+    /**
+     * The sum of the values, added up in the order of {@link Tiles#sum4}. That of {@code reduceLanes} is left open: it
+     * changes when the compiler takes a loop over from the interpreter.
+     */
+    static float sum(FloatVector v) {
+        return everyFourth(v, 0) + everyFourth(v, 1) + (everyFourth(v, 2) + everyFourth(v, 3));
+    }
+
+    /** Without a loop, which would not be unrolled. */
+    private static float everyFourth(FloatVector v, int first) {
+        float sum = v.lane(first);
+        if (L > 4) {
+            sum += v.lane(first + 4);
+        }
+        if (L > 8) {
+            sum += v.lane(first + 8);
+            sum += v.lane(first + 12);
+        }
+        return sum;
+    }
+
+    /** The largest value. */
+    static float max(FloatVector v) {
+        return v.reduceLanes(VectorOperators.MAX);
     }
 
     /** Address of the first value of {@code row}. */

@@ -136,7 +136,7 @@ final class RowGradients {
             VectorMask<Float> m = rest(i, count);
             sum = load(x + 4L * i, m).fma(load(y + 4L * i, m), sum);
         }
-        return sum.reduceLanes(ADD);
+        return Lanes.sum(sum);
     }
 
     /** Σ x y z. */
@@ -150,7 +150,7 @@ final class RowGradients {
             VectorMask<Float> m = rest(i, count);
             sum = load(x + 4L * i, m).mul(load(y + 4L * i, m)).fma(load(z + 4L * i, m), sum);
         }
-        return sum.reduceLanes(ADD);
+        return Lanes.sum(sum);
     }
 
     // ---- embedding and bias
@@ -297,7 +297,7 @@ final class RowGradients {
             store(gradient.mul(normed).mul(r).mul(siluSlope(gate, s)), dz + 4L * i, m);
             store(passed, gated + 4L * i, m);
         }
-        return sum.reduceLanes(ADD);
+        return Lanes.sum(sum);
     }
 
     /** {@code s (1 + x (1 - s))}. */
@@ -326,7 +326,7 @@ final class RowGradients {
         for (int i = 0; i < count; i += L) {
             sum = sum.add(load(x + 4L * i, rest(i, count)));
         }
-        float mean = sum.reduceLanes(ADD) / count;
+        float mean = Lanes.sum(sum) / count;
         FloatVector squares = FloatVector.zero(F);
         FloatVector us = FloatVector.zero(F);
         FloatVector products = FloatVector.zero(F);
@@ -338,10 +338,10 @@ final class RowGradients {
             us = us.add(u);
             products = u.fma(centred, products);
         }
-        double r = 1 / Math.sqrt((double) squares.reduceLanes(ADD) / count + eps);
+        double r = 1 / Math.sqrt((double) Lanes.sum(squares) / count + eps);
         float scale = (float) r;
-        float meanU = us.reduceLanes(ADD) / count;
-        float shared = (float) (r * r * products.reduceLanes(ADD) / count);
+        float meanU = Lanes.sum(us) / count;
+        float shared = (float) (r * r * Lanes.sum(products) / count);
         for (int i = 0; i < count; i += L) {
             VectorMask<Float> m = rest(i, count);
             FloatVector centred = load(x + 4L * i, m).sub(mean);
@@ -580,7 +580,7 @@ final class RowGradients {
             VectorMask<Float> m = rest(i, count);
             max = max.lanewise(MAX, load(x + 4L * i, m), m);
         }
-        return max.reduceLanes(MAX);
+        return Lanes.max(max);
     }
 
     /** {@code x = exp(x - max)}; returns the sum. */
@@ -598,6 +598,6 @@ final class RowGradients {
             sum = sum.lanewise(ADD, e, m);
             store(e, x + 4L * i, m);
         }
-        return sum.reduceLanes(ADD);
+        return Lanes.sum(sum);
     }
 }

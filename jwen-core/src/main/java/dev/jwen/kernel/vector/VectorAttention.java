@@ -6,7 +6,6 @@ import static dev.jwen.kernel.vector.Lanes.FLOAT;
 import static dev.jwen.kernel.vector.Lanes.L;
 import static dev.jwen.kernel.vector.Lanes.LE;
 import static dev.jwen.kernel.vector.Lanes.RAM;
-import static jdk.incubator.vector.VectorOperators.MAX;
 
 import dev.jwen.kernel.AttentionTile;
 import dev.jwen.kernel.KvCache;
@@ -324,7 +323,7 @@ public final class VectorAttention {
         for (int p = 0; p < BLOCK; p += L) {
             highest = highest.max(FloatVector.fromMemorySegment(F, RAM, scores + 4L * p, LE));
         }
-        float now = highest.reduceLanes(MAX);
+        float now = Lanes.max(highest);
         float shrink = now == before ? 1 : (float) Math.exp(before - now);
         FloatVector sum = FloatVector.fromMemorySegment(F, RAM, sums, LE).mul(shrink);
         for (int p = 0; p < BLOCK; p += L) {

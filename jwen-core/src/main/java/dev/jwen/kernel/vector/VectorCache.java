@@ -13,7 +13,6 @@ import static jdk.incubator.vector.VectorOperators.F2I;
 import static jdk.incubator.vector.VectorOperators.GT;
 import static jdk.incubator.vector.VectorOperators.I2S;
 import static jdk.incubator.vector.VectorOperators.LSHR;
-import static jdk.incubator.vector.VectorOperators.MAX;
 
 import dev.jwen.kernel.KvCache;
 import dev.jwen.kernel.RowLoops;
@@ -79,7 +78,7 @@ final class VectorCache {
                 high = high.max(FloatVector.fromMemorySegment(F, RAM, from + 4L * (i + l), LE)
                         .abs());
             }
-            float largest = high.reduceLanes(MAX);
+            float largest = Lanes.max(high);
             boolean small = largest < KvCache.SMALLEST;
             float inverse = small ? 0 : 127 / largest;
             for (int l = 0; l < GROUP; l += L) {

@@ -5,7 +5,6 @@ import static dev.jwen.kernel.vector.Lanes.FLOAT;
 import static dev.jwen.kernel.vector.Lanes.L;
 import static dev.jwen.kernel.vector.Lanes.LE;
 import static dev.jwen.kernel.vector.Lanes.RAM;
-import static jdk.incubator.vector.VectorOperators.ADD;
 
 import dev.jwen.kernel.Gelu;
 import dev.jwen.kernel.Operands;
@@ -210,7 +209,7 @@ public final class VectorVision {
             s0 = s0.add(FloatVector.fromMemorySegment(F, RAM, x + 4L * i, LE));
             s1 = s1.add(FloatVector.fromMemorySegment(F, RAM, x + 4L * (i + L), LE));
         }
-        double sum = s0.add(s1).reduceLanes(ADD);
+        double sum = Lanes.sum(s0.add(s1));
         for (; i < count; i++) {
             sum += RAM.get(FLOAT, x + 4L * i);
         }
@@ -230,7 +229,7 @@ public final class VectorVision {
             s0 = x0.fma(x0, s0);
             s1 = x1.fma(x1, s1);
         }
-        double sum = s0.add(s1).reduceLanes(ADD);
+        double sum = Lanes.sum(s0.add(s1));
         for (; i < count; i++) {
             double value = RAM.get(FLOAT, x + 4L * i) - mean;
             sum += value * value;

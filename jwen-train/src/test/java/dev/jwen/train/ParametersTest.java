@@ -1,0 +1,131 @@
+package dev.jwen.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.jwen.checkpoint.Checkpoint;
+import dev.jwen.model.Config;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+
+class ParametersTest {
+    private static final Path SHIPPED =
+            Path.of("../jwen-core/src/test/resources/golden/dense-text/checkpoint-bf16-sharded");
+
+    private static Parameters initialised(long seed) {
+        Parameters parameters = new Parameters(Tiny.dense(), Tiny.tower());
+        parameters.initialise(new SplittableRandom(seed));
+        return parameters;
+    }
+
+    private static List<float[]> values(Parameters parameters) {
+        List<float[]> values = new ArrayList<>();
+        parameters.all().forEach(parameter -> values.add(parameter.value().toFloats()));
+        return values;
+    }
+
+    private static double deviation(Parameters parameters, String name) {
+        float[] values = parameters.get(name).value().toFloats();
+        double sum = 0;
+        for (float value : values) {
+            sum += (double) value * value;
+        }
+        return Math.sqrt(sum / values.length);
+    }
+
+    @Test
+    void theSameSeedGivesTheSameValues() {
+        assertThat(values(initialised(5)))
+                .usingElementComparator(Arrays::compare)
+                .isEqualTo(values(initialised(5)))
+                .isNotEqualTo(values(initialised(6)));
+    }
+
+    @Test
+    void matricesStartByTheNumberOfTheirInputs() {
+        Parameters parameters = initialised(5);
+        double inputs = 0.8 / Math.sqrt(32);
+        assertThat(deviation(parameters, "layers.0.mlp.up_proj.weight")).isCloseTo(inputs, within(0.1 * inputs));
+        assertThat(deviation(parameters, "layers.1.self_attn.q_proj.weight")).isCloseTo(inputs, within(0.1 * inputs));
+        double down = 0.8 / Math.sqrt(48) / Math.sqrt(2 * 3); // written to the stream by six blocks
+        assertThat(deviation(parameters, "layers.2.mlp.down_proj.weight")).isCloseTo(down, within(0.1 * down));
+        double tower = 0.8 / Math.sqrt(40) / Math.sqrt(2 * 2);
+        assertThat(deviation(parameters, "visual.blocks.1.mlp.linear_fc2.weight"))
+                .isCloseTo(tower, within(0.1 * tower));
+        double patch = 0.8 / Math.sqrt(1536);
+        assertThat(deviation(parameters, "visual.patch_embed.proj.weight")).isCloseTo(patch, within(0.1 * patch));
+        assertThat(deviation(parameters, "embed_tokens.weight")).isCloseTo(0.02, within(0.002));
+    }
+
+    @Test
+    void normsStartAsFactorsOfOne() {
+        Parameters parameters = initialised(5);
+        for (String name : List.of(
+                "norm.weight",
+                "layers.0.input_layernorm.weight",
+                "layers.1.self_attn.q_norm.weight",
+                "layers.0.linear_attn.norm.weight",
+                "visual.blocks.0.norm1.weight",
+                "visual.merger.norm.weight")) {
+            assertThat(parameters.get(name).used().toFloats()).as(name).containsOnly(1);
+        }
+        assertThat(parameters.get("norm.weight").value().toFloats()).containsOnly(0);
+        assertThat(parameters.get("visual.blocks.0.attn.qkv.bias").value().toFloats())
+                .containsOnly(0);
+    }
+
+    @Test
+    void decaysAreThoseOfShortAndOfLongMemories() {
+        Parameters parameters = initialised(5);
+        float[] rates = parameters.get("layers.0.linear_attn.A_log").used().toFloats();
+        assertThat(rates).hasSize(4);
+        for (float rate : rates) {
+            assertThat(rate).isBetween(-2f, -0.01f);
+        }
+        for (float bias : parameters.get("layers.0.linear_attn.dt_bias").value().toFloats()) {
+            assertThat(bias).isBetween(-3f, -1f);
+        }
+    }
+
+    @Test
+    void theConvolutionStartsNearTheIdentityAndIsUsedTurned() {
+        Parameter kernel = initialised(5).get("layers.0.linear_attn.conv1d.weight");
+        int channels = Math.toIntExact(kernel.value().rows());
+        double last = 0;
+        for (int channel = 0; channel < channels; channel++) {
+            last += kernel.value().get(channel, 3) / channels;
+            for (int tap = 0; tap < 4; tap++) {
+                assertThat(kernel.used().get(tap, channel))
+                        .isEqualTo(kernel.value().get(channel, tap));
+            }
+        }
+        assertThat(last).isCloseTo(0.5, within(0.05));
+    }
+
+    @Test
+    void aTiedHeadIsTheTable() {
+        Parameters tied = initialised(5);
+        assertThat(tied.weights().lmHead()).isSameAs(tied.weights().embedTokens());
+        assertThat(tied.gradients().lmHead()).isSameAs(tied.gradients().embedTokens());
+        Parameters untied = new Parameters(Tiny.moe(), null);
+        assertThat(untied.weights().lmHead())
+                .isSameAs(untied.get("lm_head.weight").value());
+    }
+
+    @Test
+    void everyTensorOfACheckpointIsAParameterByItsName() {
+        try (Checkpoint checkpoint = Checkpoint.open(SHIPPED)) {
+            Parameters parameters = new Parameters(Config.of(checkpoint), null);
+            parameters.load(checkpoint);
+            List<String> names = new ArrayList<>();
+            parameters.all().forEach(parameter -> names.add(parameter.name()));
+            assertThat(names).containsExactlyInAnyOrderElementsOf(checkpoint.names());
+            assertThat(parameters.get("layers.0.linear_attn.A_log").value().toFloats())
+                    .isEqualTo(checkpoint.tensor("layers.0.linear_attn.A_log").toFloats());
+        }
+    }
+}
