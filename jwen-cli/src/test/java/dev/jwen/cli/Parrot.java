@@ -15,7 +15,7 @@ import java.util.Map;
 final class Parrot {
     /** A prompt ends with a token that only {@code first} follows, or after a tool with one that only {@code then} does. */
     private static final String TEMPLATE = """
-            {%- for tool in tools %}{{ tool.function.name ~ ';' }}{% endfor %}
+            {%- for tool in tools or [] %}{{ tool.function.name ~ ';' }}{% endfor %}
             {%- for message in messages %}{{ message.content ~ '<|im_end|>' }}{% endfor %}
             {%- if add_generation_prompt %}{{ '>' if messages[-1].role == 'tool' else '<' }}{% endif %}
             """;
