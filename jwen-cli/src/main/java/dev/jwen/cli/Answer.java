@@ -38,15 +38,17 @@ final class Answer implements Consumer<Event>, AutoCloseable {
                 unfold(view);
                 view.text(text.text());
             }
-            case Event.ToolCallEnd end -> {
+            case Event.ToolResult result -> {
                 unfold(view);
-                view.toolCall(end.call().name(), end.call().argumentsJson());
+                view.tool(result.call(), result.text());
             }
-            case Event.ToolResult result -> view.toolResult(result.text());
             case Event.ToolCallStart start -> {
-                // Shown whole, when it is whole.
+                // Shown with what it gave.
             }
             case Event.ToolCallArguments arguments -> {
+                // As above.
+            }
+            case Event.ToolCallEnd end -> {
                 // As above.
             }
         }

@@ -1,8 +1,9 @@
 package dev.jwen.cli;
 
+import dev.jwen.chat.ToolCall;
 import java.io.PrintWriter;
 
-/** Shows an answer while it is written: thinking, text and tool calls arrive in pieces of any size. */
+/** Shows an answer while it is written: thinking and text arrive in pieces of any size. */
 public sealed interface AnswerView permits MarkdownRenderer, PlainRenderer {
 
     /** Shows the next piece of the model's thinking. */
@@ -11,11 +12,8 @@ public sealed interface AnswerView permits MarkdownRenderer, PlainRenderer {
     /** Shows the next piece of the answer. */
     void text(String piece);
 
-    /** Shows that the model calls a tool. */
-    void toolCall(String name, String arguments);
-
-    /** Shows what a tool gave. */
-    void toolResult(String text);
+    /** Shows what the model called and what that gave, in one line. */
+    void tool(ToolCall call, String result);
 
     /** Ends the answer: what was held back is shown, and the cursor stands on a new line. */
     void end();

@@ -26,6 +26,7 @@ import picocli.CommandLine.Spec;
             "Inside, /help lists the commands. Ctrl-C stops an answer, Ctrl-D ends the conversation. When input is piped in, each line is a message and the answers are plain text.",
             "",
             "Examples:",
+            "  jwen chat",
             "  jwen chat -m Qwen3.5-4B",
             "  jwen chat -m Qwen3.5-4B --no-think --system \"Answer in one sentence.\"",
             "  jwen chat -m Qwen3.5-4B --load yesterday.json"
@@ -47,28 +48,44 @@ final class ChatCommand implements Runnable {
     @Mixin
     AnswerFlags answering = new AnswerFlags();
 
+    @Mixin
+    ToolFlags tools = new ToolFlags();
+
     @Option(names = "--load", paramLabel = "FILE", description = "Go on with a conversation that /save wrote.")
     @Nullable
     Path load;
 
     @Override
     public void run() {
-        model.path();
+        boolean nano = Nano.is(model.path());
         CommandLine line = Objects.requireNonNull(spec).commandLine();
-        try (Engine engine = model.open(vision)) {
-            if (!Streams.isInputTerminal()) {
-                begin(new ChatLoop(engine, vision.media(), sampling, Streams::output, line.getOut(), line.getErr()))
+        if (!Streams.isInputTerminal()) {
+            Tools box = tools.open(nano, command -> refuses(line.getErr(), command));
+            try (Engine engine = model.open(vision)) {
+                begin(new ChatLoop(
+                                engine, vision.media(), sampling, box, Streams::output, line.getOut(), line.getErr()))
                         .readLines();
-                return;
             }
-            try (Terminal terminal = TerminalBuilder.builder().system(true).build()) {
-                PrintWriter writer = terminal.writer();
-                ChatLoop loop = new ChatLoop(engine, vision.media(), sampling, () -> screen(terminal), writer, writer);
+            return;
+        }
+        try (Terminal terminal = TerminalBuilder.builder().system(true).build()) {
+            PrintWriter writer = terminal.writer();
+            Tools box = tools.open(
+                    nano, command -> ChatTerminal.confirms(terminal, "Run %s?".formatted(Printable.text(command))));
+            try (Engine engine = model.open(vision)) {
+                ChatLoop loop =
+                        new ChatLoop(engine, vision.media(), sampling, box, () -> screen(terminal), writer, writer);
                 new ChatTerminal(terminal, begin(loop)).run();
             }
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    private static boolean refuses(PrintWriter err, String command) {
+        err.println("(not run, as there is no terminal to ask at: %s)".formatted(Printable.text(command)));
+        err.flush();
+        return false;
     }
 
     private ChatLoop begin(ChatLoop loop) {

@@ -7,6 +7,7 @@ import dev.jwen.engine.ChatSession;
 import dev.jwen.engine.Completion;
 import dev.jwen.engine.Engine;
 import dev.jwen.engine.MediaSource;
+import dev.jwen.engine.ToolLoop;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
@@ -19,6 +20,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** The conversation behind {@code jwen chat}: messages and slash commands, without a terminal of its own. */
@@ -34,6 +36,8 @@ final class ChatLoop {
             /think                show the thinking of the last answer
             /save FILE            write the conversation as JSON
             /load FILE            go on with a conversation
+            /tools                what the model may use
+            /tools TOOL on|off    let it use calculator or files=DIR, or not
             /stats                speed and memory
             /exit                 leave (also Ctrl-D)
 
@@ -45,6 +49,7 @@ final class ChatLoop {
     private final Engine engine;
     private final ChatSession session;
     private final SamplingFlags sampling;
+    private final Tools tools;
     private final Supplier<Screen> screen;
     private final PrintWriter out;
     private final PrintWriter err;
@@ -57,7 +62,7 @@ final class ChatLoop {
     private final List<ContentPart> attached = new ArrayList<>();
 
     private String lastThinking = "";
-    private @Nullable Completion lastCompletion;
+    private List<Completion> lastCompletions = List.of();
 
     /** Set from a signal handler while an answer is being made. */
     private volatile boolean cancelled;
@@ -66,12 +71,14 @@ final class ChatLoop {
             Engine engine,
             MediaSource media,
             SamplingFlags sampling,
+            Tools tools,
             Supplier<Screen> screen,
             PrintWriter out,
             PrintWriter err) {
         this.engine = engine;
         this.session = new ChatSession(engine, media);
         this.sampling = sampling;
+        this.tools = tools;
         this.screen = screen;
         this.out = out;
         this.err = err;
@@ -166,6 +173,7 @@ final class ChatLoop {
             case "/think" -> think(argument);
             case "/save" -> save(file(argument, name));
             case "/load" -> load(file(argument, name));
+            case "/tools" -> tools(argument);
             case "/stats" -> stats();
             case "/exit", "/quit", "/bye" -> {
                 return false;
@@ -211,8 +219,10 @@ final class ChatLoop {
         asked.add(Message.user(shown));
         Boolean mode = thinking;
         try (Answer answer = Answer.on(screen.get(), out, err, thinkingFolded)) {
-            ChatSession.Reply reply = session.reply(
+            ToolLoop loop = session.converse(
                     conversation(asked),
+                    tools,
+                    tools.maxRounds(),
                     mode,
                     sampling.over(engine.samplingDefaults(session.thinks(mode))),
                     answer,
@@ -223,26 +233,46 @@ final class ChatLoop {
                         }
                     });
             answer.end();
-            asked.add(reply.response().message());
-            messages = asked;
-            lastThinking = reply.response().reasoning();
-            lastCompletion = reply.completion();
-            switch (reply.completion().finishReason()) {
-                case CANCELLED -> err.println("(stopped)");
-                case LENGTH ->
-                    err.println("(the answer was cut after %,d tokens; start with -n N to allow more)"
-                            .formatted(reply.completion().tokens()));
-                case CONTEXT_FULL ->
-                    err.println("(the context of %,d tokens is full; /clear begins anew)"
-                            .formatted(engine.contextTokens()));
-                case STOP, STOP_STRING -> {
-                    if (reply.completion().text().isBlank()) {
-                        err.println("(the model ended its turn without a word)");
-                    }
+            int before = asked.size();
+            messages = withoutSystem(loop.conversation().messages());
+            lastThinking = reasoning(messages.subList(before, messages.size()));
+            lastCompletions = loop.completions();
+            tellEnding(loop);
+        }
+    }
+
+    private void tellEnding(ToolLoop loop) {
+        Completion last = loop.completions().getLast();
+        switch (last.finishReason()) {
+            case CANCELLED -> err.println("(stopped)");
+            case LENGTH ->
+                err.println("(the answer was cut after %,d tokens; start with -n N to allow more)"
+                        .formatted(last.tokens()));
+            case CONTEXT_FULL ->
+                err.println(
+                        "(the context of %,d tokens is full; /clear begins anew)".formatted(engine.contextTokens()));
+            case STOP, STOP_STRING -> {
+                if (last.text().isBlank()) {
+                    err.println("(the model ended its turn without a word)");
                 }
             }
-            err.flush();
         }
+        if (loop.ending() == ToolLoop.Ending.TOO_MANY_ROUNDS) {
+            err.println(tools.refusal());
+        }
+        err.flush();
+    }
+
+    private List<Message> withoutSystem(List<Message> all) {
+        return new ArrayList<>(system == null ? all : all.subList(1, all.size()));
+    }
+
+    /** What was thought in these messages. */
+    static String reasoning(List<Message> messages) {
+        return messages.stream()
+                .map(Message::reasoning)
+                .filter(thought -> thought != null && !thought.isEmpty())
+                .collect(Collectors.joining("\n\n"));
     }
 
     private Conversation conversation(List<Message> asked) {
@@ -289,6 +319,20 @@ final class ChatLoop {
         out.println("(from the next answer on)");
     }
 
+    private void tools(String argument) {
+        if (argument.isEmpty()) {
+            out.println(tools.list());
+            return;
+        }
+        String tool = argument.replaceFirst("\\s+(?i:on|off)$", "");
+        if (argument.toLowerCase(Locale.ROOT).endsWith(" off")) {
+            tools.turnOff(tool);
+        } else {
+            tools.turnOn(tool);
+        }
+        out.println("(from the next answer on)");
+    }
+
     private static Path file(String argument, String command) {
         if (argument.isEmpty()) {
             throw new CommandException(command + " needs the name of a file");
@@ -319,9 +363,7 @@ final class ChatLoop {
     }
 
     private void stats() {
-        if (lastCompletion != null) {
-            out.println(Stats.line(lastCompletion));
-        }
+        lastCompletions.forEach(completion -> out.println(Stats.line(completion)));
         int tokens = messages.isEmpty() ? 0 : session.tokens(conversation(messages), thinking).length;
         out.println("conversation %,d of %,d tokens; %s kept for the next turn"
                 .formatted(tokens, engine.contextTokens(), Units.bytes(session.sizeBytes())));

@@ -27,8 +27,8 @@ final class ChatTerminal {
                 .appName("jwen")
                 .parser(ChatTerminal::parse)
                 .completer(new StringsCompleter(
-                        "/help", "/clear", "/image", "/video", "/system", "/think", "/save", "/load", "/stats",
-                        "/exit"))
+                        "/help", "/clear", "/image", "/video", "/system", "/think", "/tools", "/save", "/load",
+                        "/stats", "/exit"))
                 .variable(LineReader.HISTORY_FILE, historyFile())
                 .variable(LineReader.HISTORY_SIZE, 2000)
                 .variable(LineReader.SECONDARY_PROMPT_PATTERN, "… ")
@@ -62,6 +62,16 @@ final class ChatTerminal {
             } finally {
                 terminal.handle(Terminal.Signal.INT, before);
             }
+        }
+    }
+
+    /** Asks at a terminal; true if the answer is yes. */
+    static boolean confirms(Terminal terminal, String question) {
+        try {
+            LineReader asking = LineReaderBuilder.builder().terminal(terminal).build();
+            return Input.isYes(asking.readLine(question + " [y/N] "));
+        } catch (UserInterruptException | EndOfFileException e) {
+            return false;
         }
     }
 

@@ -1,10 +1,15 @@
 package dev.jwen.cli;
 
+import java.io.BufferedReader;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
 
 /** What comes in from files and pipes. */
 final class Input {
@@ -25,6 +30,22 @@ final class Input {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /** Asks a question at the terminal, where standard input must be one; true if the answer is yes. */
+    static boolean confirms(PrintWriter err, String question) {
+        err.print(question + " [y/N] ");
+        err.flush();
+        try {
+            return isYes(new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)).readLine());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Whether somebody who was asked says yes; null is the end of input. */
+    static boolean isYes(@Nullable String answer) {
+        return answer != null && answer.strip().toLowerCase(Locale.ROOT).matches("y|yes");
     }
 
     /** The text with control characters shown as escapes, in quotes. */

@@ -22,6 +22,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -78,17 +79,15 @@ final class InspectCommand implements Runnable {
     @Override
     public void run() {
         String model = positional != null ? positional : option;
-        if (model == null) {
-            throw new CommandException("no model was named; say 'jwen inspect MODEL', a directory or a GGUF file");
-        }
         if (context < 1) {
             throw new CommandException("--context must be a positive number of tokens, found " + context);
         }
-        PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
+        CommandLine line = Objects.requireNonNull(spec).commandLine();
+        Path path = Models.find(model, line);
         if (json) {
-            printJson(out, Models.find(model), Map.of());
+            printJson(line.getOut(), path, Map.of());
         } else {
-            print(out, Models.find(model));
+            print(line.getOut(), path);
         }
     }
 

@@ -4,9 +4,14 @@ import java.io.FileDescriptor;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
+import java.util.Objects;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Spec;
 
 /** The {@code jwen} command. */
 @Command(
@@ -36,9 +41,11 @@ import picocli.CommandLine.HelpCommand;
         footer = {
             "",
             "A MODEL is a directory with safetensors files as they are published, a GGUF file, or the name of",
-            "a model that 'jwen pull' has fetched.",
+            "a model that 'jwen pull' has fetched. Without one, jwen-nano answers, a very small model that",
+            "ships with Jwen; 'jwen' alone begins a chat with it.",
             "",
             "Examples:",
+            "  jwen run \"What is 48231 + 9977?\"",
             "  jwen pull Qwen/Qwen3.5-4B",
             "  jwen chat -m Qwen/Qwen3.5-4B",
             "  jwen run -m qwen3.5-4b-q4_k_m.gguf \"Why is the sky blue?\"",
@@ -46,8 +53,24 @@ import picocli.CommandLine.HelpCommand;
             "",
             "'jwen help COMMAND' or 'jwen COMMAND --help' explains a command."
         })
-public final class Main {
+public final class Main implements Callable<Integer> {
+    @Spec
+    @Nullable
+    CommandSpec spec;
+
     private Main() {}
+
+    /** Without a command: a chat at a terminal, else the help. */
+    @Override
+    public Integer call() {
+        CommandLine line = Objects.requireNonNull(spec).commandLine();
+        if (Streams.isInputTerminal() && Streams.isOutputTerminal()) {
+            return Objects.requireNonNull(line.getSubcommands().get("chat")).execute();
+        }
+        line.usage(line.getOut());
+        line.getOut().flush();
+        return 0;
+    }
 
     public static void main(String[] args) {
         // Text goes out as UTF-8 whatever the locale says.

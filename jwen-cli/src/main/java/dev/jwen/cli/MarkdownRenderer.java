@@ -1,5 +1,6 @@
 package dev.jwen.cli;
 
+import dev.jwen.chat.ToolCall;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.List;
@@ -32,7 +33,6 @@ public final class MarkdownRenderer implements AnswerView {
     private static final int MAX_PREVIEW_CHARS = 8_192; // beyond, parsing for every piece would take too long
     private static final int MAX_OPEN_CHARS = 65_536; // beyond, a block is settled although it is still open
     private static final int MAX_NESTING = 16;
-    private static final int MAX_RESULT_ROWS = 8; // the model reads more, a person wants to see that it came
     private static final Pattern MARKERS_ONLY = Pattern.compile("[\\s\\-=*_+#>|`~:.\\d)]*");
     private static final AttributedString NOTHING = new AttributedString("");
     private static final Parser PARSER = Parser.builder()
@@ -78,28 +78,11 @@ public final class MarkdownRenderer implements AnswerView {
     }
 
     @Override
-    public void toolCall(String name, String arguments) {
+    public void tool(ToolCall call, String result) {
         settleThinking();
         settleText();
-        String call = Printable.text("▸ " + name + "(" + arguments + ")").replaceAll("\\s+", " ");
-        settle(List.of(Columns.cut(new AttributedString(call, MarkdownRows.FAINT), region.width())), true);
-    }
-
-    @Override
-    public void toolResult(String text) {
-        settleThinking();
-        settleText();
-        List<AttributedString> rows = new ArrayList<>();
-        for (String row :
-                Printable.text(text.stripTrailing()).replace("\t", "    ").split("\n", -1)) {
-            if (rows.size() == MAX_RESULT_ROWS) {
-                rows.add(new AttributedString("    …", MarkdownRows.FAINT));
-                break;
-            }
-            String indented = (rows.isEmpty() ? "  → " : "    ") + row;
-            rows.add(Columns.cut(new AttributedString(indented, MarkdownRows.FAINT), region.width()));
-        }
-        settle(rows, false);
+        AttributedString row = new AttributedString(ToolLine.of(call, result), MarkdownRows.FAINT);
+        settle(List.of(Columns.cut(row, region.width())), true);
     }
 
     @Override

@@ -11,15 +11,23 @@ import dev.jwen.model.State;
 import dev.jwen.tensor.DataType;
 import java.nio.file.Path;
 import java.util.Locale;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /** Which model, and how it is computed. */
 final class ModelOptions {
+    /** Of the command that has these options. */
+    @Spec(Spec.Target.MIXEE)
+    @Nullable
+    CommandSpec spec;
+
     @Option(
             names = {"-m", "--model"},
             paramLabel = "MODEL",
-            description = Models.DESCRIPTION)
+            description = Models.DESCRIPTION + Models.BY_DEFAULT)
     @Nullable
     String model;
 
@@ -74,6 +82,8 @@ final class ModelOptions {
             System.setProperty("org.slf4j.simpleLogger.log.dev.jwen", "debug");
         }
     }
+
+    private @Nullable Path found;
 
     /** Opens the engine; whoever calls closes it. */
     Engine open(VisionFlags vision) {
@@ -160,12 +170,11 @@ final class ModelOptions {
         return threads;
     }
 
-    /** The model that was named. */
+    /** The model that was named, else jwen-nano, of which one line is said. */
     Path path() {
-        if (model == null) {
-            throw new CommandException("no model was named; add -m MODEL, a directory with safetensors files, a GGUF"
-                    + " file, or the name of a model that 'jwen pull' fetched");
+        if (found == null) {
+            found = Models.find(model, Objects.requireNonNull(spec).commandLine());
         }
-        return Models.find(model);
+        return found;
     }
 }

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
 
 /** What a MODEL on the command line stands for. */
 final class Models {
@@ -15,10 +16,24 @@ final class Models {
     static final String DESCRIPTION =
             "A directory with safetensors files, a GGUF file (of a split one, any part), or the name of a pulled model.";
 
+    /** Follows it where the MODEL may be left out. */
+    static final String BY_DEFAULT = " By default jwen-nano, the small one that ships with Jwen.";
+
     private Models() {}
 
     /**
-     * The file or directory of a model: what there is under this path, else the model of this name in the cache.
+     * The file or directory of a model, or of jwen-nano where none is named.
+     *
+     * @param line of the command, for what it says on standard error
+     * @throws CommandException if it is not there
+     */
+    static Path find(@Nullable String model, CommandLine line) {
+        return model == null ? Nano.unnamed(line) : find(model);
+    }
+
+    /**
+     * The file or directory of a model: what there is under this path, else jwen-nano, else the model of this name in the
+     * cache.
      *
      * @throws CommandException if there is neither
      */
@@ -26,6 +41,9 @@ final class Models {
         Path path = existing(model);
         if (path != null) {
             return path;
+        }
+        if (model.equals(Nano.NAME)) {
+            return Nano.find();
         }
         ModelName name;
         try {

@@ -1,5 +1,6 @@
 package dev.jwen.cli;
 
+import dev.jwen.chat.ToolCall;
 import java.io.PrintWriter;
 
 /**
@@ -40,14 +41,9 @@ public final class PlainRenderer implements AnswerView {
     }
 
     @Override
-    public void toolCall(String name, String arguments) {
-        endThinking();
-        write(notes, name + "(" + arguments + ")\n");
-    }
-
-    @Override
-    public void toolResult(String text) {
-        write(notes, "→ " + text.stripTrailing().replace("\n", "\n  ") + "\n");
+    public void tool(ToolCall call, String result) {
+        end(); // what comes next is another answer
+        write(notes, ToolLine.of(call, result) + "\n");
     }
 
     @Override

@@ -28,7 +28,7 @@ import picocli.CommandLine.Spec;
             "DIR/model is the model as last saved, DIR/report.html shows how it went.",
             "",
             "Examples:",
-            "  jwen pretrain --recipe nano -o nano",
+            "  jwen pretrain --recipe nano",
             "  jwen pretrain --recipe nano --smoke -o smoke"
         })
 final class PretrainCommand implements Runnable {
@@ -45,9 +45,10 @@ final class PretrainCommand implements Runnable {
     @Option(
             names = {"-o", "--output"},
             paramLabel = "DIR",
-            required = true,
-            description = "Where the model, its report and what is needed to go on are kept.")
-    Path output = Path.of("");
+            defaultValue = "nano",
+            description =
+                    "Where the model, its report and what is needed to go on are kept. Default: ${DEFAULT-VALUE}.")
+    Path output = Path.of("nano");
 
     @Option(names = "--smoke", description = "One skill only, in minutes: whether training works here.")
     boolean smoke;

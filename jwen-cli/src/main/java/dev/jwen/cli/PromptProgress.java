@@ -54,6 +54,7 @@ class PromptProgress implements Listener {
             progress.update(read - known);
         } else {
             progress.close();
+            progress = null; // the next prompt, if tools go on with this one, is another
         }
     }
 

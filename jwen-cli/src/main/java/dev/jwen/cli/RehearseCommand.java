@@ -26,7 +26,7 @@ import picocli.CommandLine.Command;
  */
 @Command(name = "rehearse", hidden = true, description = "Runs the other commands on a tiny model.")
 final class RehearseCommand implements Runnable {
-    private static final int HIDDEN = 32;
+    static final int HIDDEN = 32;
     private static final int VALUES = 2 * 16; // value heads of the delta net × their width
 
     /** What published templates are made of: macros, namespaces, loops, tests, filters and methods of strings. */
@@ -48,13 +48,14 @@ final class RehearseCommand implements Runnable {
         try {
             Path file = Files.createTempFile("jwen-rehearsal", ".gguf");
             try {
-                GgufWriter.write(file, metadata(), tensors());
+                GgufWriter.write(file, metadata(TEMPLATE), tensors());
                 String model = file.toString();
                 rehearse("--help");
                 Backends.peakLoops().ifPresent(PeakLoops::close); // the assembler, and calls of machine code
                 rehearse("inspect", model);
                 rehearse("run", "-m", model, "--kernels", "plain", "-n", "3", "hello");
                 rehearse("run", "-m", model, "--kernels", "plain", "-n", "3", "--no-think", "hello");
+                rehearse("run", "-m", model, "--kernels", "plain", "-n", "3", "--tools", "calculator", "hello");
                 rehearse("run", "-m", model, "--kernels", "plain", "-n", "3", "--raw", "--json", "hello");
             } finally {
                 Files.deleteIfExists(file);
@@ -76,7 +77,7 @@ final class RehearseCommand implements Runnable {
     }
 
     /** One layer of each kind, all weights zero. */
-    private static Map<String, Tensor> tensors() {
+    static Map<String, Tensor> tensors() {
         Map<String, Tensor> tensors = new LinkedHashMap<>();
         put(tensors, "token_embd.weight", tokens().size(), HIDDEN);
         put(tensors, "output_norm.weight", HIDDEN);
@@ -109,7 +110,7 @@ final class RehearseCommand implements Runnable {
         tensors.put(name, Tensor.f32(shape));
     }
 
-    private static Map<String, Object> metadata() {
+    static Map<String, Object> metadata(String template) {
         Map<String, Object> map = new LinkedHashMap<>();
         map.put("general.architecture", "qwen35");
         map.put("qwen35.block_count", 2);
@@ -138,12 +139,12 @@ final class RehearseCommand implements Runnable {
         map.put("tokenizer.ggml.tokens", tokens);
         map.put("tokenizer.ggml.token_type", types);
         map.put("tokenizer.ggml.merges", List.of("l l", "h e"));
-        map.put("tokenizer.chat_template", TEMPLATE);
+        map.put("tokenizer.chat_template", template);
         return map;
     }
 
     /** Each byte in the printable alphabet of byte-level BPE, what the merges make, and the added tokens. */
-    private static List<String> tokens() {
+    static List<String> tokens() {
         List<String> tokens = new ArrayList<>();
         int moved = 256;
         for (int b = 0; b < 256; b++) {

@@ -2,14 +2,8 @@ package dev.jwen.cli;
 
 import dev.jwen.hub.HubCache;
 import dev.jwen.hub.ModelName;
-import java.io.BufferedReader;
-import java.io.IOException;
-import java.io.InputStreamReader;
 import java.io.PrintWriter;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -87,14 +81,6 @@ final class RmCommand implements Runnable {
             throw new CommandException(
                     "there is no terminal to ask at; add -y to remove " + name + " without a question");
         }
-        PrintWriter err = Objects.requireNonNull(spec).commandLine().getErr();
-        err.print(question + " [y/N] ");
-        err.flush();
-        try {
-            String answer = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)).readLine();
-            return answer != null && answer.strip().toLowerCase(Locale.ROOT).matches("y|yes");
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        return Input.confirms(Objects.requireNonNull(spec).commandLine().getErr(), question);
     }
 }

@@ -3,9 +3,12 @@ package dev.jwen.cli;
 import dev.jwen.chat.ContentPart;
 import dev.jwen.chat.Conversation;
 import dev.jwen.chat.Message;
+import dev.jwen.chat.Role;
+import dev.jwen.chat.ToolCall;
 import dev.jwen.engine.ChatSession;
 import dev.jwen.engine.Completion;
 import dev.jwen.engine.Engine;
+import dev.jwen.engine.ToolLoop;
 import dev.jwen.generate.SamplingOptions;
 import java.io.PrintWriter;
 import java.nio.file.Path;
@@ -29,12 +32,14 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         footer = {
             "",
-            "The prompt is the words of the command line, then each -f FILE, then standard input when something is piped in. The answer goes to standard output, thinking and messages to standard error.",
+            "The prompt is the words of the command line, then each -f FILE, then standard input when something is piped in. The answer goes to standard output, thinking, tools and messages to standard error.",
             "",
             "Examples:",
+            "  jwen run \"What is 48231 + 9977?\"",
             "  jwen run -m Qwen3.5-4B \"Why is the sky blue?\"",
             "  jwen run -m Qwen3.5-4B --image receipt.jpg \"What did this cost?\"",
             "  jwen run -m Qwen3.5-4B -f Main.java \"Explain this class.\"",
+            "  jwen run -m Qwen3.5-4B --tools files=. \"The tests fail. Repair them.\"",
             "  git diff | jwen run -m Qwen3.5-4B --no-think \"Write a commit message for this change.\"",
             "  jwen run -m Qwen3.5-4B --raw -n 40 \"Once upon a time\""
         })
@@ -67,6 +72,9 @@ final class RunCommand implements Runnable {
     @Mixin
     AnswerFlags answering = new AnswerFlags();
 
+    @Mixin
+    ToolFlags tools = new ToolFlags();
+
     @Option(names = "--raw", description = "Let the model continue the prompt as plain text, without a chat template.")
     boolean raw;
 
@@ -82,11 +90,12 @@ final class RunCommand implements Runnable {
         if (raw && !media.isEmpty()) {
             throw new CommandException("--raw continues plain text and shows no pictures; leave it out");
         }
+        Tools box = tools.open(Nano.is(model.path()), this::agrees);
         try (Engine engine = model.open(vision)) {
             if (raw) {
                 continueText(engine, prompt);
             } else {
-                answer(engine, prompt);
+                answer(engine, prompt, box);
             }
         }
     }
@@ -105,8 +114,7 @@ final class RunCommand implements Runnable {
         }
         String prompt = String.join("\n\n", parts);
         if (prompt.isBlank() && media.isEmpty()) {
-            throw new CommandException(
-                    "there is nothing to answer; say jwen run -m MODEL \"your question\", or pipe text in");
+            throw new CommandException("there is nothing to answer; say jwen run \"your question\", or pipe text in");
         }
         return prompt;
     }
@@ -117,15 +125,24 @@ final class RunCommand implements Runnable {
         Completion completion = engine.newSession()
                 .generate(engine.tokenizer().encode(prompt), options, new PlainText(json ? null : out));
         if (json) {
-            Output.json(out, facts(completion, completion.text(), "", List.of()));
+            Output.json(out, facts(List.of(completion), completion.text(), "", List.of()));
         } else {
             out.println();
             out.flush();
         }
-        report(completion);
+        report(List.of(completion));
     }
 
-    private void answer(Engine engine, String prompt) {
+    private boolean agrees(String command) {
+        if (Streams.isInputTerminal() && Streams.isErrorTerminal()) {
+            return Input.confirms(err(), "Run %s?".formatted(Printable.text(command)));
+        }
+        err().println("(not run, as there is no terminal to ask at: %s)".formatted(Printable.text(command)));
+        err().flush();
+        return false;
+    }
+
+    private void answer(Engine engine, String prompt, Tools box) {
         List<Message> messages = new ArrayList<>();
         if (answering.system != null) {
             messages.add(Message.system(answering.system));
@@ -138,20 +155,39 @@ final class RunCommand implements Runnable {
         SamplingOptions options = sampling.over(engine.samplingDefaults(chat.thinks(answering.think)));
         PrintWriter out = out();
         try (Answer answer = json ? Answer.silent() : Answer.on(Streams.output(), out, err(), answering.hideThinking)) {
-            ChatSession.Reply reply =
-                    chat.reply(conversation, answering.think, options, answer, untilTheReaderLeaves(out));
+            ToolLoop loop = chat.converse(
+                    conversation, box, box.maxRounds(), answering.think, options, answer, untilTheReaderLeaves(out));
             answer.end();
+            List<Message> said = loop.conversation()
+                    .messages()
+                    .subList(messages.size(), loop.conversation().messages().size());
             if (json) {
                 Output.json(
-                        out,
-                        facts(
-                                reply.completion(),
-                                reply.response().content(),
-                                reply.response().reasoning(),
-                                reply.response().calls()));
+                        out, facts(loop.completions(), said.getLast().text(), ChatLoop.reasoning(said), calls(said)));
+            } else if (loop.ending() == ToolLoop.Ending.TOO_MANY_ROUNDS) {
+                err().println(box.refusal());
             }
-            report(reply.completion());
+            report(loop.completions());
         }
+    }
+
+    /** Every call, with what it gave if it was run. */
+    private static List<Map<String, Object>> calls(List<Message> said) {
+        List<Map<String, Object>> calls = new ArrayList<>();
+        int results = 0;
+        for (Message message : said) {
+            for (ToolCall call : message.toolCalls()) {
+                Map<String, Object> facts = new LinkedHashMap<>();
+                facts.put("id", call.id());
+                facts.put("name", call.name());
+                facts.put("arguments", call.arguments());
+                calls.add(facts);
+            }
+            if (message.role() == Role.TOOL) {
+                calls.get(results++).put("result", message.text()); // results come in the order of the calls
+            }
+        }
+        return calls;
     }
 
     /** Ends the answer when whoever reads it has gone, as in {@code jwen run … | head}. */
@@ -164,7 +200,9 @@ final class RunCommand implements Runnable {
         };
     }
 
-    private static Map<String, Object> facts(Completion completion, String content, String reasoning, List<?> calls) {
+    private static Map<String, Object> facts(
+            List<Completion> completions, String content, String reasoning, List<?> calls) {
+        Completion completion = Stats.together(completions);
         Map<String, Object> facts = new LinkedHashMap<>();
         facts.put("content", content);
         facts.put("reasoning", reasoning);
@@ -177,8 +215,9 @@ final class RunCommand implements Runnable {
         return facts;
     }
 
-    private void report(Completion completion) {
+    private void report(List<Completion> completions) {
         PrintWriter err = err();
+        Completion completion = completions.getLast();
         if (completion.finishReason() == Completion.FinishReason.LENGTH && !json) {
             err.println("(the answer was cut at " + completion.tokens() + " tokens; -n N allows more)");
         }
@@ -186,7 +225,7 @@ final class RunCommand implements Runnable {
             err.println("(the answer was cut because the context is full; -c N allows more)");
         }
         if (stats) {
-            err.println(Stats.line(completion));
+            completions.forEach(each -> err.println(Stats.line(each)));
         }
         err.flush();
     }

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -37,8 +38,8 @@ final class TokenizeCommand implements Runnable {
     @Option(
             names = {"-m", "--model"},
             paramLabel = "MODEL",
-            required = true,
-            description = "A directory with a tokenizer, a GGUF file, or the name of a pulled model.")
+            description =
+                    "A directory with a tokenizer, a GGUF file, or the name of a pulled model." + Models.BY_DEFAULT)
     @Nullable
     String model;
 
@@ -59,8 +60,9 @@ final class TokenizeCommand implements Runnable {
 
     @Override
     public void run() {
-        Tokenizer tokenizer = open(Models.find(Objects.requireNonNull(model)));
-        PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
+        CommandLine line = Objects.requireNonNull(spec).commandLine();
+        Tokenizer tokenizer = open(Models.find(model, line));
+        PrintWriter out = line.getOut();
         if (!decode.isEmpty()) {
             int[] ids = decode.stream().mapToInt(Integer::intValue).toArray();
             out.println(tokenizer.decode(ids));

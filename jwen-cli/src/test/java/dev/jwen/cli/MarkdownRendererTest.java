@@ -2,8 +2,10 @@ package dev.jwen.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.jwen.chat.ToolCall;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
 import java.util.regex.Pattern;
@@ -268,7 +270,7 @@ class MarkdownRendererTest {
         renderer.thinking("\n\nLet me **th");
         renderer.thinking("ink**.\n\n\n\nDone.\n\n");
         renderer.text("\n\nThe *answer*");
-        renderer.toolCall("search", "{\"q\":\n \"x\"}");
+        renderer.tool(new ToolCall("1", "calculator", Map.of("expression", "12 *\n 34")), "408");
         renderer.thinking("More");
         renderer.end();
         assertThat(terminal.rows())
@@ -279,7 +281,7 @@ class MarkdownRendererTest {
                         "",
                         "The {3}answer{0}",
                         "",
-                        "{2}▸ search({\"q\": \"x\"}){0}",
+                        "{2}▸ calculator 12 * 34 = 408{0}",
                         "",
                         "{2}More{0}",
                         "");
@@ -294,7 +296,7 @@ class MarkdownRendererTest {
         MarkdownRenderer renderer = new MarkdownRenderer(screen(81, 24), terminal.writer());
         renderer.thinking(orders);
         renderer.text(hostile);
-        renderer.toolCall(orders, orders);
+        renderer.tool(new ToolCall("1", orders, Map.of(orders, orders, "x", orders)), orders);
         renderer.text(orders);
         renderer.end();
         String left = terminal.written().replaceAll("\033\\[[0-9;]*m|\033\\[[0-9]*A|\r\033\\[J|\n", "");

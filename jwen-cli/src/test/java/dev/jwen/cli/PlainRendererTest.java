@@ -2,6 +2,7 @@ package dev.jwen.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.jwen.chat.ToolCall;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.util.Map;
@@ -20,11 +21,12 @@ class PlainRendererTest {
         AnswerView view = view(Screen.pipe());
         view.thinking("hm");
         view.text("# **raw** \033[1m\r\n");
-        view.toolCall("search", "{}");
+        view.text("I search.");
+        view.tool(new ToolCall("1", "search", Map.of("q", "cats")), "two\ncats");
         view.text("end");
         view.end();
-        assertThat(out).hasToString("# **raw** \033[1m\r\nend\n");
-        assertThat(notes).hasToString("hm\n\nsearch({})\n");
+        assertThat(out).hasToString("# **raw** \033[1m\r\nI search.\nend\n");
+        assertThat(notes).hasToString("hm\n\n▸ search cats → two … (2 lines)\n");
     }
 
     @Test

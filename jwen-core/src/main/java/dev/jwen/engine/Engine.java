@@ -190,13 +190,19 @@ public final class Engine implements AutoCloseable {
         return !options.exact() && !options.fullLogits();
     }
 
-    /** Sampling as the checkpoint or, where it is silent, the model card recommends. */
+    /**
+     * Sampling as the checkpoint or, where it is silent, the model card recommends. A checkpoint that says
+     * {@code do_sample: false} is greedy in both modes.
+     */
     public SamplingOptions samplingDefaults(boolean thinking) {
         SamplingOptions preset =
                 Preset.of(parameters, thinking, Preset.Task.GENERAL).options();
-        // generation_config.json speaks of the mode that the model has by default; the card knows both.
-        boolean own = template == null || thinking == template.thinksByDefault();
-        return own ? preset.withGenerationConfig(checkpoint.generationConfig()) : preset;
+        Map<String, Object> own = checkpoint.generationConfig();
+        // generation_config.json speaks of the mode that the model has by default, the card knows both; but that there
+        // is
+        // to be no sampling is said of either.
+        boolean speaks = template == null || thinking == template.thinksByDefault();
+        return speaks || Boolean.FALSE.equals(own.get("do_sample")) ? preset.withGenerationConfig(own) : preset;
     }
 
     /**

@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ToolLoop {
     private final List<Message> messages;
+    private final List<Completion> completions = new ArrayList<>();
     private final Toolbox tools;
     private final int maxRounds;
     private final Consumer<Event> events;
@@ -66,6 +67,11 @@ public final class ToolLoop {
         return new Conversation(messages, tools.tools());
     }
 
+    /** How each answer was made, in order. */
+    public List<Completion> completions() {
+        return List.copyOf(completions);
+    }
+
     /** How many answers called tools that were run. */
     public int rounds() {
         return rounds;
@@ -88,6 +94,7 @@ public final class ToolLoop {
         }
         Response response = reply.response();
         messages.add(response.message());
+        completions.add(reply.completion());
         ending = switch (reply.completion().finishReason()) {
             case CANCELLED -> Ending.CANCELLED;
             case LENGTH, CONTEXT_FULL -> Ending.CUT;

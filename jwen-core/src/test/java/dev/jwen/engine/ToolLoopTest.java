@@ -73,6 +73,9 @@ class ToolLoopTest {
         loop.take(reply("Cats."));
         assertThat(loop.ending()).isEqualTo(ToolLoop.Ending.ANSWERED);
         assertThat(loop.rounds()).isEqualTo(1);
+        assertThat(loop.completions())
+                .extracting(Completion::text)
+                .containsExactly("I look.\n" + CALL + "\n" + call("open", "8"), "Cats.");
         List<Message> messages = loop.conversation().messages();
         assertThat(messages)
                 .extracting(Message::role)
@@ -108,6 +111,29 @@ class ToolLoopTest {
         loop.take(reply(call("shut", "7")));
         assertThat(loop.ending()).isNull();
         assertThat(loop.conversation().messages().getLast().text()).contains("no tool named shut");
+    }
+
+    @Test
+    void severalBoxesAreOneAndEachToolIsCalledInItsOwn() {
+        Toolbox shelf = new Toolbox() {
+            @Override
+            public List<Tool> tools() {
+                return List.of(Tool.of(Map.of("name", "shut")), Tool.of(Map.of("name", "tidy")));
+            }
+
+            @Override
+            public String call(ToolCall call) {
+                return "done: " + call.name();
+            }
+        };
+        Toolbox both = Toolbox.of(List.of(boxes, Toolbox.EMPTY, shelf));
+        assertThat(both.tools()).extracting(Tool::name).containsExactly("open", "shut", "tidy");
+        assertThat(both.call(new ToolCall("1", "tidy", Map.of()))).isEqualTo("done: tidy");
+        assertThat(both.call(new ToolCall("2", "open", Map.of("box", "7")))).isEqualTo("a cat");
+        assertThat(both.call(new ToolCall("3", "burn", Map.of()))).contains("no tool named burn");
+        assertThatThrownBy(() -> Toolbox.of(List.of(boxes, boxes)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("open");
     }
 
     @Test

@@ -77,6 +77,7 @@ class CheckpointFilesTest {
             assertThat(engine.tokenizer().vocabularySize()).isEqualTo(353);
             assertThat(engine.samplingDefaults(false).isGreedy()).isTrue();
             assertThat(engine.samplingDefaults(false).presencePenalty()).isZero();
+            assertThat(engine.samplingDefaults(true).isGreedy()).isTrue();
         }
     }
 
