@@ -73,7 +73,8 @@ final class Curriculum {
     private static double weight(String skill) {
         return switch (skill) {
             case "addition", "subtraction" -> 1.5;
-            case "reverse", "letter-count", "refusal", "commands", "upper-case" -> 1.5;
+            case "reverse", "letter-count", "refusal", "upper-case", "small-talk" -> 1.5;
+            case "commands" -> 2.5;
             case "world-two-hops" -> 1.5;
             case "calculator-call", "calculator-answer" -> 0.6; // one kind of conversation, measured twice
             case "bug-fix" -> 0.7; // long

@@ -169,7 +169,8 @@ public final class Pretraining {
             Curriculum.Lesson lesson = recipe.curriculum().lesson(random, done);
             Document document = encoder.encode(lesson.conversation(), lesson.thinking());
             if (document.length() <= LONGEST) {
-                return document;
+                // One word that decides would be lost among the hundred letters of a long sum.
+                return document.weighted(1 / Math.sqrt(document.targets()));
             }
         }
     }

@@ -22,8 +22,17 @@ public record Document(int[] ids, float[] weights, List<Picture> pictures) {
         return ids.length;
     }
 
+    /** The same with every weight multiplied. */
+    public Document weighted(double factor) {
+        float[] multiplied = weights.clone();
+        for (int t = 0; t < multiplied.length; t++) {
+            multiplied[t] = (float) (factor * multiplied[t]);
+        }
+        return new Document(ids, multiplied, pictures);
+    }
+
     /** Sum of the weights of its targets; the first token is nobody's target. */
-    double targets() {
+    public double targets() {
         double sum = 0;
         for (int t = 1; t < weights.length; t++) {
             sum += weights[t];
