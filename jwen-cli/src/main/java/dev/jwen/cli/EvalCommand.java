@@ -37,7 +37,7 @@ import tools.jackson.databind.json.JsonMapper;
         subcommands = PerplexityCommand.class,
         footer = {
             "",
-            "Each problem is a chat of its own, with the model's template, thinking and sampling as they are by default, and with tools in an empty folder where the skill has any. An answer is right or wrong; one that is cut is wrong. The interval is that of Wilson for 95 %. The same seed gives the same problems.",
+            "Each problem is a chat of its own, with the model's template, thinking and sampling as they are by default, and with tools in an empty folder where the skill has any. An answer is right or wrong; one that is cut is wrong. The interval is that of Wilson for 95 %%. The same seed gives the same problems.",
             "",
             "Examples:",
             "  jwen eval --suite nano -m jwen-nano",
