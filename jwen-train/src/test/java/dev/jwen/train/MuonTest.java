@@ -7,6 +7,7 @@ import dev.jwen.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -153,8 +154,8 @@ class MuonTest {
         fill(parameter.gradient());
         float[] second = parameter.gradient().toFloats();
         muon.step(List.of(parameter), 2, 1);
-        float[] momentum =
-                muon.memory().get("layers.0.mlp.up_proj.weight.momentum").toFloats();
+        float[] momentum = Objects.requireNonNull(muon.memory().get("layers.0.mlp.up_proj.weight.momentum"))
+                .toFloats();
         for (int i = 0; i < momentum.length; i++) {
             assertThat(momentum[i]).isCloseTo(0.95f * 0.05f * first[i] + 0.05f * second[i], within(1e-6f));
         }

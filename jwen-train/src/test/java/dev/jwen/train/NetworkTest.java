@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -118,7 +119,7 @@ class NetworkTest {
     private static void checkSlopes(Subject subject, Packed batch) {
         Map<String, float[]> gradients = subject.gradients(batch);
         for (Parameter parameter : subject.parameters.all()) {
-            float[] gradient = gradients.get(parameter.name());
+            float[] gradient = Objects.requireNonNull(gradients.get(parameter.name()));
             double norm = norm(gradient);
             assertThat(norm).as(parameter.name()).isPositive();
             // The seeds are such that no choice of experts changes on the way: there the loss jumps.
@@ -175,7 +176,7 @@ class NetworkTest {
             Map<String, float[]> packed = subject.gradients(packed(a, b, c, d));
             Map<String, float[]> summed = subject.gradients(packed(a), packed(b), packed(c), packed(d));
             packed.forEach((name, gradient) -> {
-                float[] expected = summed.get(name);
+                float[] expected = Objects.requireNonNull(summed.get(name));
                 double largest = 0;
                 for (int i = 0; i < gradient.length; i++) {
                     largest = Math.max(largest, Math.abs(gradient[i] - expected[i]));
@@ -205,8 +206,9 @@ class NetworkTest {
             assertThat(subject.network.evaluate(two)).isEqualTo(subject.network.evaluate(one));
             Map<String, float[]> gradients = subject.gradients(one);
             subject.gradients(two).forEach((name, gradient) -> {
+                float[] same = Objects.requireNonNull(gradients.get(name));
                 for (int i = 0; i < gradient.length; i++) {
-                    assertThat(gradient[i] == gradients.get(name)[i]).as(name).isTrue(); // zeros have two signs
+                    assertThat(gradient[i] == same[i]).as(name).isTrue(); // zeros have two signs
                 }
             });
         }
@@ -230,7 +232,8 @@ class NetworkTest {
     void rowsAboveTheVocabularyHaveNoProbability() {
         SplittableRandom random = new SplittableRandom(5);
         try (Subject subject = new Subject(Tiny.moe(), false, null, 0)) {
-            float[] head = subject.gradients(packed(Tiny.text(random, 12))).get("lm_head.weight");
+            float[] head = Objects.requireNonNull(
+                    subject.gradients(packed(Tiny.text(random, 12))).get("lm_head.weight"));
             int hidden = Tiny.moe().hiddenSize();
             for (int i = 0; i < head.length; i++) {
                 if (i >= Tiny.TOKENS * hidden) {
