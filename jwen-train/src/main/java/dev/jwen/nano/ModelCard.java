@@ -25,7 +25,7 @@ final class ModelCard {
                 ---
                 # jwen-nano
 
-                A very small language model that ships with [Jwen](https://github.com/jwen-dev/jwen), so that a fresh
+                A very small language model that ships with Jwen, so that a fresh
                 machine without a network has something to talk to, and so that every part of Jwen can be tried and
                 tested. It has the form of a Qwen 3.5 checkpoint (layers of gated delta net and gated attention, a vision
                 tower, thinking, tool calls) and %s parameters. It is not a Qwen model and has nothing of one: Jwen
