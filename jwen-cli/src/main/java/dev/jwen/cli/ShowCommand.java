@@ -39,6 +39,10 @@ final class ShowCommand implements Runnable {
 
     @Override
     public void run() {
+        if (name.equals(Nano.NAME)) {
+            throw new CommandException("%s came with Jwen and was not pulled; 'jwen inspect %s' says what it is"
+                    .formatted(Nano.NAME, Nano.NAME));
+        }
         ModelName model = ModelName.of(name);
         HubCache cache = new HubCache(Models.settings(null).cache());
         Path path = cache.find(model);
