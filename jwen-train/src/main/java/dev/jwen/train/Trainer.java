@@ -160,9 +160,7 @@ public final class Trainer implements AutoCloseable {
         int count = 0;
         for (Packed batch : pack(documents)) {
             float[] logProbabilities = network.train(batch, 1 / targets);
-            for (int i = 0; i < logProbabilities.length; i++) {
-                loss -= batch.targetWeights()[i] * logProbabilities[i] / targets;
-            }
+            loss += loss(batch, logProbabilities) / targets;
             tokens += batch.size();
             count += logProbabilities.length;
         }
@@ -189,9 +187,16 @@ public final class Trainer implements AutoCloseable {
         double loss = 0;
         for (Packed batch : pack(documents)) {
             float[] logProbabilities = network.evaluate(batch);
-            for (int i = 0; i < logProbabilities.length; i++) {
-                loss -= batch.targetWeights()[i] * logProbabilities[i] / targets;
-            }
+            loss += loss(batch, logProbabilities) / targets;
+        }
+        return loss;
+    }
+
+    /** Sum of -log p over the targets of a batch, by their weights. */
+    private static double loss(Packed batch, float[] logProbabilities) {
+        double loss = 0;
+        for (int i = 0; i < logProbabilities.length; i++) {
+            loss -= batch.targetWeights()[i] * logProbabilities[i];
         }
         return loss;
     }
