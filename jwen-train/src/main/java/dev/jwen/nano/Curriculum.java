@@ -63,7 +63,7 @@ final class Curriculum {
         for (Skill skill : TalkSkills.all()) {
             shares.add(new Share(skill, weight(skill.name()), 0, 1));
         }
-        shares.add(new Share(SightSkills.first(), 3, 0, 0.25));
+        shares.add(new Share(SightSkills.first(), 4, 0, 0.2));
         for (Skill skill : SightSkills.all()) {
             shares.add(new Share(skill, weight(skill.name()), 0.05, 1));
         }
@@ -72,12 +72,17 @@ final class Curriculum {
 
     private static double weight(String skill) {
         return switch (skill) {
-            case "addition", "subtraction" -> 1.5;
-            case "reverse", "letter-count", "refusal", "upper-case", "small-talk" -> 1.5;
-            case "commands" -> 2.5;
-            case "world-two-hops" -> 1.5;
-            case "calculator-call", "calculator-answer" -> 0.6; // one kind of conversation, measured twice
+            case "addition" -> 1.2;
+            case "subtraction", "upper-case", "world-two-hops" -> 1.8;
+            case "reverse", "letter-count", "refusal" -> 1.5;
+            case "world-one-hop", "small-talk" -> 2;
+            case "commands" -> 3.5;
+            case "calculator-call", "calculator-answer" -> 0.8; // one kind of conversation, measured twice
             case "bug-fix" -> 0.7; // long
+            case "picture-presence", "picture-place" -> 1.3;
+            case "picture-count" -> 1.2;
+            case "picture-shape" -> 1.5;
+            case "picture-describe" -> 1.7;
             default -> 1;
         };
     }
@@ -99,14 +104,15 @@ final class Curriculum {
 
     /** The lesson that these random numbers give after {@code done} of the training, 0 to 1. */
     Lesson lesson(SplittableRandom random, double done) {
-        Problem problem = skill(random, done).problem(random, Split.TRAIN);
-        Conversation demonstration = problem.demonstration();
+        Skill skill = skill(random, done);
+        Conversation demonstration = skill.problem(random, Split.TRAIN).demonstration();
         List<Message> messages = new ArrayList<>();
         if (random.nextInt(12) == 0) {
             messages.add(Message.system(SYSTEM.get(random.nextInt(SYSTEM.size()))));
         }
         boolean hasTools = !demonstration.tools().isEmpty();
-        if (!small.isEmpty() && !hasTools && random.nextInt(4) == 0) {
+        boolean mayFollow = !small.isEmpty() && !skill.name().equals("bug-fix"); // that is long enough
+        if (mayFollow && random.nextInt(4) == 0) {
             int earlier = random.nextInt(1, 4);
             for (int i = 0; i < earlier; i++) {
                 Conversation before = small.get(random.nextInt(small.size()))

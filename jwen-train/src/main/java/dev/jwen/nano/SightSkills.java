@@ -47,9 +47,9 @@ public final class SightSkills {
                 new Sight("picture-describe", SightSkills::describe));
     }
 
-    /** {@code picture-first}: one figure, and what colour it has. Seeing is learned soonest from one question about one thing. */
+    /** {@code picture-first}: one figure described. Seeing is learned soonest from one question about one thing. */
     public static Skill first() {
-        return new Sight("picture-first", random -> colour(Scene.any(random, 1), random));
+        return new Sight("picture-first", random -> describe(Scene.any(random, 1)));
     }
 
     /**
@@ -221,7 +221,10 @@ public final class SightSkills {
     }
 
     private static Question describe(SplittableRandom random) {
-        Scene scene = few(random);
+        return describe(few(random));
+    }
+
+    private static Question describe(Scene scene) {
         List<String> parts = scene.figures().stream().map(Figure::described).toList();
         String answer = sentence(
                 parts.size() < 3

@@ -15,8 +15,8 @@ import java.util.function.ToDoubleFunction;
 import java.util.stream.IntStream;
 
 /**
- * Momentum whose steps are made orthogonal, for the matrices of the text network's layers; everything else is left to
- * another optimiser.
+ * Momentum whose steps are made orthogonal, for the matrices of the layers; embeddings of tokens and patches and all that
+ * is no matrix are left to another optimiser.
  *
  * <p>Five rounds of a Newton-Schulz iteration bring all singular values of the momentum near 1, so every direction of a
  * matrix is learned at one pace. Projections that stand on one another are made orthogonal one by one.
@@ -109,7 +109,7 @@ final class Muon implements Optimizer, AutoCloseable {
     }
 
     private static boolean isOrthogonal(Parameter parameter) {
-        return parameter.isHiddenMatrix() && !parameter.isOfTower();
+        return parameter.isHiddenMatrix() && parameter.value().rank() <= 3;
     }
 
     private void step(Parameter parameter, Tensor momentum, double schedule, Backends.Training backend) {

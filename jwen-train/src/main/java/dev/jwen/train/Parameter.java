@@ -76,11 +76,6 @@ final class Parameter {
                 && !name.equals("visual.pos_embed.weight");
     }
 
-    /** Whether it belongs to the vision tower. */
-    boolean isOfTower() {
-        return name.startsWith("visual.");
-    }
-
     /** Values that one output of it is made of, where it is a matrix: 1,536 for the patches of pictures. */
     long inputs() {
         return value.rank() > 3 ? value.size() / value.dim(0) : value.columns();

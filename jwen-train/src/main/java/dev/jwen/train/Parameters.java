@@ -105,6 +105,10 @@ final class Parameters {
     /**
      * Draws values to start from: matrices with a deviation of 0.8/√inputs, those that write to the residual stream
      * smaller by √(2·layers), decays for documents of a few hundred tokens.
+     *
+     * <p>The vision tower begins with smooth waves over a patch and over the grid of positions. From noise in which
+     * neighbours have nothing in common it would take some hundred thousand pictures until the network knew left from right;
+     * colours alone are learned from noise.
      */
     void initialise(SplittableRandom random) {
         for (Parameter parameter : all.values()) {
@@ -132,11 +136,64 @@ final class Parameters {
             fill(value, () -> 1);
         } else if (value.rank() < 2) {
             fill(value, () -> 0); // norms around zero, biases
-        } else if (name.endsWith("embed_tokens.weight") || name.endsWith("pos_embed.weight")) {
+        } else if (name.endsWith("pos_embed.weight")) {
+            positionWaves(value, random);
+        } else if (name.endsWith("patch_embed.proj.weight")) {
+            patchWaves(value, random);
+        } else if (name.endsWith("embed_tokens.weight")) {
             fill(value, () -> 0.02 * random.nextGaussian());
         } else {
             double deviation = 0.8 / Math.sqrt(inputs) * (writesToResidual(name) ? residualScale(name) : 1);
             fill(value, () -> deviation * random.nextGaussian());
+        }
+    }
+
+    /** (positions, hidden), positions by rows of a square: each column up to one period from side to side, deviation 0.7. */
+    private static void positionWaves(Tensor value, SplittableRandom random) {
+        int side = (int) Math.round(Math.sqrt((double) value.rows()));
+        for (int column = 0; column < value.columns(); column++) {
+            Wave wave = new Wave(
+                    random.nextDouble(-2, 2) * Math.PI / side,
+                    random.nextDouble(-2, 2) * Math.PI / side,
+                    random.nextDouble(2 * Math.PI));
+            for (int row = 0; row < value.rows(); row++) {
+                value.set(row, column, (float) wave.at(row % side, row / side));
+            }
+        }
+    }
+
+    /** (hidden, channels, frames, side, side): each output a wave of one colour, some half periods long, of length 0.05. */
+    private static void patchWaves(Tensor value, SplittableRandom random) {
+        int channels = Math.toIntExact(value.dim(1));
+        int side = Math.toIntExact(value.dim(4));
+        int inputs = Math.toIntExact(value.size() / value.dim(0));
+        int inChannel = inputs / channels;
+        float[] values = new float[Math.toIntExact(value.size())];
+        for (int first = 0; first < values.length; first += inputs) {
+            Wave wave = new Wave(
+                    random.nextGaussian() * Math.PI / side,
+                    random.nextGaussian() * Math.PI / side,
+                    random.nextDouble(2 * Math.PI));
+            double[] colour =
+                    random.doubles(channels).map(any -> random.nextGaussian()).toArray();
+            double squares = 0;
+            for (int i = 0; i < inputs; i++) {
+                double at = colour[i / inChannel] * wave.at(i % side, i / side % side);
+                values[first + i] = (float) at;
+                squares += at * at;
+            }
+            float scale = (float) (0.05 / Math.sqrt(squares));
+            for (int i = 0; i < inputs; i++) {
+                values[first + i] *= scale;
+            }
+        }
+        value.copyFrom(Tensor.f32(values, value.shape()));
+    }
+
+    /** A wave over a plane, of amplitude 1. */
+    private record Wave(double dx, double dy, double phase) {
+        double at(int x, int y) {
+            return Math.cos(dx * x + dy * y + phase);
         }
     }
 

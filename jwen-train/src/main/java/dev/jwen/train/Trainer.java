@@ -31,9 +31,6 @@ public final class Trainer implements AutoCloseable {
     /** Wider matrices learn more slowly in proportion: each weight moves as far, so their outputs would move farther. */
     private static final double FULL_RATE_INPUTS = 128;
 
-    /** A vision tower that begins from nothing stays blind at the rate of text. */
-    private static final double VISION_RATE = 1.0 / 3;
-
     private final Parameters parameters;
     private final Network network;
     private final Optimizer optimizer;
@@ -89,8 +86,7 @@ public final class Trainer implements AutoCloseable {
     }
 
     private static double rate(Parameter parameter) {
-        double tower = parameter.isOfTower() ? VISION_RATE : 1;
-        return tower * (parameter.isHiddenMatrix() ? Math.min(1, FULL_RATE_INPUTS / parameter.inputs()) : 1);
+        return parameter.isHiddenMatrix() ? Math.min(1, FULL_RATE_INPUTS / parameter.inputs()) : 1;
     }
 
     /** Rows of the projections that a matrix is made of. */
@@ -100,6 +96,9 @@ public final class Trainer implements AutoCloseable {
         if (name.endsWith("in_proj_qkv.weight")) {
             long keys = (long) config.linearNumKeyHeads() * config.linearKeyHeadDim();
             return List.of(keys, keys, rows - 2 * keys);
+        }
+        if (name.endsWith("attn.qkv.weight")) {
+            return List.of(rows / 3, rows / 3, rows / 3);
         }
         if (name.contains("experts.") && parameter.value().rank() == 3) {
             long each = name.endsWith("gate_up_proj")

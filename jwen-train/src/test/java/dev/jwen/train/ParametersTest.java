@@ -56,7 +56,7 @@ class ParametersTest {
         double tower = 0.8 / Math.sqrt(40) / Math.sqrt(2 * 2);
         assertThat(deviation(parameters, "visual.blocks.1.mlp.linear_fc2.weight"))
                 .isCloseTo(tower, within(0.1 * tower));
-        double patch = 0.8 / Math.sqrt(1536);
+        double patch = 0.05 / Math.sqrt(1536);
         assertThat(deviation(parameters, "visual.patch_embed.proj.weight")).isCloseTo(patch, within(0.1 * patch));
         assertThat(deviation(parameters, "embed_tokens.weight")).isCloseTo(0.02, within(0.002));
     }
