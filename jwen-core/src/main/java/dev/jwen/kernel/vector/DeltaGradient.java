@@ -133,6 +133,10 @@ public final class DeltaGradient {
         final long keys;
         final long dQueries;
         final long dKeys;
+        /** (n, valueWidth): values and dOut. */
+        final long values;
+
+        final long dOuts;
         /** (n, valueWidth): e and d of the formulas. */
         final long errors;
 
@@ -150,12 +154,10 @@ public final class DeltaGradient {
 
         final long folded;
         final long sums;
-        /** (valueWidth) each: Gᵀk, the state times the key; v and dOut with whole rows; α dOut, α m, dv. */
+        /** (valueWidth) each: Gᵀk, the state times the key, α dOut, α m, dv. */
         final long read;
 
         final long recalled;
-        final long value;
-        final long dOut;
         final long decayedOut;
         final long decayedRead;
         final long dValue;
@@ -173,10 +175,10 @@ public final class DeltaGradient {
             window = n * stateBytes <= ALL_STATES ? n : Math.min(n, WINDOW);
             long keyBytes = 4L * n * keyWidth;
             long valueBytes = 4L * n * valueWidth;
-            long rest = 8L * keyWidth + 12L * keyWidth * L + 28L * valueWidth + 4 * BYTES;
+            long rest = 8L * keyWidth + 12L * keyWidth * L + 20L * valueWidth + 4 * BYTES;
             int windows = Math.ceilDiv(n, window);
             long bytes = 4 * keyBytes
-                    + 2 * valueBytes
+                    + 4 * valueBytes
                     + 4L * SCALARS * n
                     + (window + windows + 1L) * stateBytes
                     + rest
@@ -188,16 +190,16 @@ public final class DeltaGradient {
             keys = queries + keyBytes;
             dQueries = keys + keyBytes;
             dKeys = dQueries + keyBytes;
-            errors = dKeys + keyBytes;
+            values = dKeys + keyBytes;
+            dOuts = values + valueBytes;
+            errors = dOuts + valueBytes;
             writes = errors + valueBytes;
             rowSums = writes + valueBytes;
             folded = rowSums + 8L * keyWidth * L;
             sums = folded + 4L * keyWidth * L;
             read = sums + 8L * keyWidth;
             recalled = read + 4L * valueWidth;
-            value = recalled + 4L * valueWidth;
-            dOut = value + 4L * valueWidth;
-            decayedOut = dOut + 4L * valueWidth;
+            decayedOut = recalled + 4L * valueWidth;
             decayedRead = decayedOut + 4L * valueWidth;
             dValue = decayedRead + 4L * valueWidth;
             dots = dValue + 4L * valueWidth;
@@ -211,15 +213,6 @@ public final class DeltaGradient {
 
         void scalar(int t, int which, double value) {
             RAM.set(FLOAT, scalars + 4L * ((long) SCALARS * t + which), (float) value);
-        }
-
-        /** {@code from} itself where rows are whole vectors, else a copy with zeros behind it. */
-        long whole(long from, long copy) {
-            if (valueDim == valueWidth) {
-                return from;
-            }
-            MemorySegment.copy(RAM, from, RAM, copy, 4L * valueDim);
-            return copy;
         }
     }
 
@@ -323,18 +316,46 @@ public final class DeltaGradient {
 
     /** Divides queries and keys by √(Σx² + 1e-6), queries also by √K, and multiplies them with one another. */
     private static void normalise(Call call, Span span, int keyHead, Pass pass) {
+        long rowBytes = call.qkv.rowBytes();
+        gather(call.query(call.qkv, span.row(), keyHead), rowBytes, span.count(), pass.keyDim, pass.queries);
+        gather(call.key(call.qkv, span.row(), keyHead), rowBytes, span.count(), pass.keyDim, pass.keys);
         double scale = 1 / Math.sqrt(pass.keyDim);
         for (int t = 0; t < span.count(); t++) {
-            long row = 4L * t * pass.keyWidth;
-            long q = call.query(call.qkv, span.row() + t, keyHead);
-            long k = call.key(call.qkv, span.row() + t, keyHead);
-            double queryNorm = 1 / Math.sqrt(VectorRows.squares(q, pass.keyDim, pass.dots) + 1e-6);
-            double keyNorm = 1 / Math.sqrt(VectorRows.squares(k, pass.keyDim, pass.dots) + 1e-6);
+            long q = pass.queries + 4L * t * pass.keyWidth;
+            long k = pass.keys + 4L * t * pass.keyWidth;
+            double queryNorm = 1 / Math.sqrt(dot(q, q, pass.keyWidth, pass.dots) + 1e-6);
+            double keyNorm = 1 / Math.sqrt(dot(k, k, pass.keyWidth, pass.dots) + 1e-6);
             pass.scalar(t, QUERY_NORM, queryNorm);
             pass.scalar(t, KEY_NORM, keyNorm);
-            VectorRows.addScaled(pass.queries + row, q, (float) (queryNorm * scale), pass.keyDim);
-            VectorRows.addScaled(pass.keys + row, k, (float) keyNorm, pass.keyDim);
-            pass.scalar(t, QUERY_KEY, dot(pass.queries + row, pass.keys + row, pass.keyWidth, pass.dots));
+            scale(q, (float) (queryNorm * scale), pass.keyWidth);
+            scale(k, (float) keyNorm, pass.keyWidth);
+            pass.scalar(t, QUERY_KEY, dot(q, k, pass.keyWidth, pass.dots));
+        }
+    }
+
+    /**
+     * Copies one head's part of the rows of a span, to rows of whole vectors. Nothing else is done on the way, so that a
+     * processor waits for many rows at once: they lie far apart.
+     */
+    private static void gather(long from, long rowBytes, int rows, int count, long to) {
+        long width = 4L * Lanes.padded(count);
+        for (int r = 0; r < rows; r++) {
+            long at = from + r * rowBytes;
+            long row = to + r * width;
+            int i = 0;
+            for (; i <= count - L; i += L) {
+                FloatVector.fromMemorySegment(F, RAM, at + 4L * i, LE).intoMemorySegment(RAM, row + 4L * i, LE);
+            }
+            for (; i < count; i++) {
+                RAM.set(FLOAT, row + 4L * i, RAM.get(FLOAT, at + 4L * i));
+            }
+        }
+    }
+
+    /** {@code x *= factor} for whole vectors. */
+    private static void scale(long x, float factor, int count) {
+        for (long at = x; at < x + 4L * count; at += BYTES) {
+            FloatVector.fromMemorySegment(F, RAM, at, LE).mul(factor).intoMemorySegment(RAM, at, LE);
         }
     }
 
@@ -388,11 +409,13 @@ public final class DeltaGradient {
     private static void valueHead(Call call, Span span, int head, int spanNumber, Pass pass) {
         int n = span.count();
         int last = (n - 1) / pass.window * pass.window;
+        gather(call.value(call.qkv, span.row(), head), call.qkv.rowBytes(), n, pass.valueDim, pass.values);
+        gather(call.dOut(span.row(), head), call.dOut.rowBytes(), n, pass.valueDim, pass.dOuts);
         Lanes.clear(pass.kept, pass.stateBytes / 4);
         for (int from = 0; from < last; from += pass.window) {
             long start = pass.kept + from / pass.window * pass.stateBytes;
             MemorySegment.copy(RAM, start, RAM, start + pass.stateBytes, pass.stateBytes);
-            forward(call, span, head, from, from + pass.window, start + pass.stateBytes, 0, pass);
+            forward(from, from + pass.window, start + pass.stateBytes, 0, pass);
         }
         Lanes.clear(pass.gradient, pass.stateBytes / 4);
         Lanes.clear(pass.read, pass.valueWidth);
@@ -403,7 +426,7 @@ public final class DeltaGradient {
             int to = Math.min(n, from + pass.window);
             long start = pass.kept + from / pass.window * pass.stateBytes;
             MemorySegment.copy(RAM, start, RAM, pass.states, pass.stateBytes);
-            forward(call, span, head, from, to, pass.states, pass.stateBytes, pass);
+            forward(from, to, pass.states, pass.stateBytes, pass);
             for (int t = to - 1; t >= from; t--) {
                 long state = pass.states + (t - from) * pass.stateBytes;
                 double dLog = stepBack(call, span.row() + t, t, head, state, pass);
@@ -425,7 +448,7 @@ public final class DeltaGradient {
      * @param state before the first token
      * @param stride how far behind a state the next is written; 0 to write over it
      */
-    private static void forward(Call call, Span span, int head, int from, int to, long state, long stride, Pass pass) {
+    private static void forward(int from, int to, long state, long stride, Pass pass) {
         long row = 4L * pass.valueWidth;
         Lanes.clear(pass.recalled, pass.valueWidth);
         for (int i = 0; i < pass.keyDim; i++) {
@@ -436,7 +459,7 @@ public final class DeltaGradient {
         for (int t = from; t < to; t++) {
             float alpha = pass.scalar(t, ALPHA);
             float beta = pass.scalar(t, BETA);
-            long value = pass.whole(call.value(call.qkv, span.row() + t, head), pass.value);
+            long value = pass.values + t * row;
             long error = pass.errors + t * row;
             long write = pass.writes + t * row;
             for (long j = 0; j < row; j += BYTES) {
@@ -522,7 +545,7 @@ public final class DeltaGradient {
         long row = 4L * pass.valueWidth;
         float alpha = pass.scalar(t, ALPHA);
         float beta = pass.scalar(t, BETA);
-        long dOut = pass.whole(call.dOut(token, head), pass.dOut);
+        long dOut = pass.dOuts + t * row;
         long dValue = call.value(call.dQkv, token, head);
         boolean whole = pass.valueDim == pass.valueWidth;
         columns(t, alpha, beta, dOut, whole ? dValue : pass.dValue, pass);

@@ -45,6 +45,9 @@ public final class VectorDelta {
     /** Shorter stretches are faster token by token. */
     static final int CHUNKED_FROM = 16;
 
+    /** States of so many values are advanced token by token always: several stay in the first-level cache. */
+    private static final int SMALL = 32 * 32;
+
     private final WorkerPool pool;
     private final @Nullable MatrixProducts products;
     private final Buffer[] buffers;
@@ -75,7 +78,9 @@ public final class VectorDelta {
         double logDecay(int token, int head) {
             double x = (double) RAM.get(FLOAT, Lanes.address(a, token) + 4L * head)
                     + RAM.get(FLOAT, Lanes.address(dtBias, 0) + 4L * head);
-            double softplus = x > 20 ? x : Math.log1p(Math.exp(x));
+            double small = Math.exp(-Math.abs(x));
+            // The logarithm is much faster than log1p, and as exact for all but the smallest.
+            double softplus = Math.max(x, 0) + (small < 1e-8 ? small : Math.log(1 + small));
             return RAM.get(FLOAT, Lanes.address(rate, 0) + 4L * head) * softplus;
         }
 
@@ -94,6 +99,10 @@ public final class VectorDelta {
         long value(int token, int head) {
             long values = 2L * heads.keyHeads() * heads.keyDim();
             return Lanes.address(qkv, token) + 4L * (values + (long) head * heads.valueDim());
+        }
+
+        long state(Tensor state, int head) {
+            return Lanes.address(state, (long) head * heads.keyDim());
         }
 
         long out(int token, int head) {
@@ -119,9 +128,11 @@ public final class VectorDelta {
         // Heads side by side, because their states are one run of memory.
         int grain = Math.max(1, items / (4 * pool.threads()));
         pool.run(items, grain, (worker, from, to) -> {
-            for (int item = from; item < to; item++) {
-                Span span = spans.get(item / n);
-                advanceHead(call, item % n, span, states.get(item / n), buffers[worker]);
+            for (int item = from; item < to; ) {
+                int head = item % n;
+                int count = Math.min(n - head, to - item);
+                advanceHeads(call, head, head + count, spans.get(item / n), states.get(item / n), buffers[worker]);
+                item += count;
             }
         });
     }
@@ -134,15 +145,25 @@ public final class VectorDelta {
         return deltaStep;
     }
 
-    private static void advanceHead(Call call, int head, Span span, Tensor state, Buffer buffer) {
-        long s = Lanes.address(state, (long) head * call.heads().keyDim());
+    private static void advanceHeads(Call call, int from, int to, Span span, Tensor state, Buffer buffer) {
         int end = span.row() + span.count();
-        if (span.count() >= CHUNKED_FROM) {
-            chunks(call, head, span, s, buffer);
+        if (call.heads().keyDim() * call.heads().valueDim() <= SMALL) {
+            // All heads of a token in turn, because their operands are one run of memory.
+            for (int token = span.row(); token < end; token++) {
+                for (int head = from; head < to; head++) {
+                    step(call, head, token, call.state(state, head), buffer);
+                }
+            }
             return;
         }
-        for (int token = span.row(); token < end; token++) {
-            step(call, head, token, s, buffer);
+        for (int head = from; head < to; head++) {
+            if (span.count() >= CHUNKED_FROM) {
+                chunks(call, head, span, call.state(state, head), buffer);
+                continue;
+            }
+            for (int token = span.row(); token < end; token++) {
+                step(call, head, token, call.state(state, head), buffer);
+            }
         }
     }
 
@@ -175,6 +196,10 @@ public final class VectorDelta {
         for (; j <= valueDim - 4 * L; j += 4 * L) {
             long at = 4L * j;
             step4(state + at, 4L * valueDim, keyDim, k, q, v + at, out + at, alpha, beta, kq);
+        }
+        for (; j <= valueDim - 2 * L; j += 2 * L) {
+            long at = 4L * j;
+            step2(state + at, 4L * valueDim, keyDim, k, q, v + at, out + at, alpha, beta, kq);
         }
         for (; j <= valueDim - L; j += L) {
             long at = 4L * j;
@@ -254,6 +279,43 @@ public final class VectorDelta {
             u1.fma(ki, x1).intoMemorySegment(RAM, at + BYTES, LE);
             u2.fma(ki, x2).intoMemorySegment(RAM, at + 2 * BYTES, LE);
             u3.fma(ki, x3).intoMemorySegment(RAM, at + 3 * BYTES, LE);
+        }
+    }
+
+    /** The recurrence for 2 vectors of columns. */
+    private static void step2(
+            long state, long row, int keyDim, long k, long q, long v, long out, float alpha, float beta, float kq) {
+        FloatVector r0 = FloatVector.zero(F);
+        FloatVector r1 = FloatVector.zero(F);
+        FloatVector s0 = FloatVector.zero(F);
+        FloatVector s1 = FloatVector.zero(F);
+        for (int i = 0; i < keyDim; i++) {
+            long at = state + i * row;
+            FloatVector ki = FloatVector.broadcast(F, RAM.get(FLOAT, k + 4L * i));
+            FloatVector qi = FloatVector.broadcast(F, RAM.get(FLOAT, q + 4L * i));
+            FloatVector x0 = FloatVector.fromMemorySegment(F, RAM, at, LE);
+            FloatVector x1 = FloatVector.fromMemorySegment(F, RAM, at + BYTES, LE);
+            r0 = x0.fma(ki, r0);
+            r1 = x1.fma(ki, r1);
+            s0 = x0.fma(qi, s0);
+            s1 = x1.fma(qi, s1);
+        }
+        FloatVector decay = FloatVector.broadcast(F, alpha);
+        FloatVector minus = FloatVector.broadcast(F, -alpha);
+        FloatVector u0 =
+                r0.fma(minus, FloatVector.fromMemorySegment(F, RAM, v, LE)).mul(beta);
+        FloatVector u1 = r1.fma(minus, FloatVector.fromMemorySegment(F, RAM, v + BYTES, LE))
+                .mul(beta);
+        s0.mul(decay).add(u0.mul(kq)).intoMemorySegment(RAM, out, LE);
+        s1.mul(decay).add(u1.mul(kq)).intoMemorySegment(RAM, out + BYTES, LE);
+        for (int i = 0; i < keyDim; i++) {
+            long at = state + i * row;
+            FloatVector ki = FloatVector.broadcast(F, RAM.get(FLOAT, k + 4L * i));
+            FloatVector x0 = FloatVector.fromMemorySegment(F, RAM, at, LE).mul(decay);
+            FloatVector x1 =
+                    FloatVector.fromMemorySegment(F, RAM, at + BYTES, LE).mul(decay);
+            u0.fma(ki, x0).intoMemorySegment(RAM, at, LE);
+            u1.fma(ki, x1).intoMemorySegment(RAM, at + BYTES, LE);
         }
     }
 

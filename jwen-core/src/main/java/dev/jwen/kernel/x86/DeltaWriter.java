@@ -26,21 +26,21 @@ import dev.jwen.kernel.x86.Assembler.Memory;
 /**
  * Writes the step of the gated delta rule in 512 bits: {@link dev.jwen.kernel.DeltaStep} with its arguments in order.
  *
- * <p>128 columns at a time, whole rows where V is 128, so that the state streams from memory in order. The first pass
+ * <p>128 columns at a time, or whole rows where these are shorter, so that the state streams from memory in order. The first pass
  * reads Sᵀk and Sᵀq, from which the output follows without the new state; the second writes the new state while it is
  * still in the second-level cache. Keys and queries stay as they are: only the sums are scaled by what normalises them.
  */
 final class DeltaWriter {
-    /** Columns of a pass, and their vectors. */
+    /** Columns of a pass at most. */
     private static final int COLUMNS = 128;
 
     private static final int LANES = 16;
-    private static final int VECTORS = COLUMNS / LANES;
+    private static final int MOST_VECTORS = COLUMNS / LANES;
     private static final int AHEAD = 4096;
 
     // Vector registers: Sᵀk, later β (v - α Sᵀk), times what normalises k, then Sᵀq.
     private static final int KEYED = 0;
-    private static final int QUERIED = KEYED + VECTORS;
+    private static final int QUERIED = KEYED + MOST_VECTORS;
     private static final int KEY = 16;
     private static final int QUERY = 17;
     private static final int STATE = 18;
@@ -58,14 +58,22 @@ final class DeltaWriter {
 
     private final Assembler asm = new Assembler(64);
 
-    private DeltaWriter() {}
+    /** Vectors of the columns of a pass. */
+    private final int vectors;
+
+    private DeltaWriter(int vectors) {
+        this.vectors = vectors;
+    }
 
     static boolean supports(int keyDim, int valueDim, InstructionSet set) {
-        return set.vectorBytes() == 64 && keyDim % LANES == 0 && valueDim % COLUMNS == 0;
+        return set.vectorBytes() == 64
+                && keyDim % LANES == 0
+                && valueDim % Math.min(valueDim, COLUMNS) == 0
+                && valueDim % LANES == 0;
     }
 
     static byte[] write(int keyDim, int valueDim) {
-        DeltaWriter writer = new DeltaWriter();
+        DeltaWriter writer = new DeltaWriter(Math.min(valueDim, COLUMNS) / LANES);
         Assembler asm = writer.asm;
         asm.op(VBROADCASTSS, ALPHA, Memory.at(R9, 0));
         asm.op(VBROADCASTSS, BETA, Memory.at(R9, 4));
@@ -115,14 +123,15 @@ final class DeltaWriter {
 
     /** {@link #KEYED} = Sᵀk, {@link #QUERIED} = Sᵀq, of the columns from byte {@code offset} of a row. */
     private void read(int keyDim, int valueDim, int offset) {
-        for (int i = 0; i < 2 * VECTORS; i++) {
-            asm.op(VPXOR, i, i, i);
+        for (int i = 0; i < vectors; i++) {
+            asm.op(VPXOR, KEYED + i, KEYED + i, KEYED + i);
+            asm.op(VPXOR, QUERIED + i, QUERIED + i, QUERIED + i);
         }
         asm.mov(R10, RDX);
         forRows(keyDim, valueDim, offset, () -> {
             asm.op(VBROADCASTSS, QUERY, Memory.at(R10, 0));
             asm.addConstant(R10, Float.BYTES);
-            for (int i = 0; i < VECTORS; i++) {
+            for (int i = 0; i < vectors; i++) {
                 asm.prefetch(Memory.at(RAX, AHEAD + 64 * i));
                 asm.op(VMOVUPS, STATE + i, Memory.at(RAX, 64 * i));
                 asm.op(VFMADD231PS, KEYED + i, STATE + i, KEY);
@@ -133,7 +142,7 @@ final class DeltaWriter {
 
     /** u = β (v - α Sᵀk), out = α Sᵀq + (k · q) u. */
     private void output(int offset) {
-        for (int i = 0; i < VECTORS; i++) {
+        for (int i = 0; i < vectors; i++) {
             asm.op(VMOVUPS, STATE, Memory.at(RCX, offset + 64 * i));
             asm.op(VMULPS, KEYED + i, KEYED + i, ALPHA_KEY);
             asm.op(VSUBPS, KEYED + i, STATE, KEYED + i);
@@ -148,7 +157,7 @@ final class DeltaWriter {
     /** S = α S + k ⊗ u. */
     private void update(int keyDim, int valueDim, int offset) {
         forRows(keyDim, valueDim, offset, () -> {
-            for (int i = 0; i < VECTORS; i++) {
+            for (int i = 0; i < vectors; i++) {
                 asm.op(VMULPS, STATE + i, ALPHA, Memory.at(RAX, 64 * i));
                 asm.op(VFMADD231PS, STATE + i, KEYED + i, KEY);
                 asm.op(VMOVUPS_STORE, STATE + i, Memory.at(RAX, 64 * i));
