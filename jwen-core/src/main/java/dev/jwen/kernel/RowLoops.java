@@ -26,6 +26,9 @@ public interface RowLoops {
     /** {@code out = gate · sigmoid(gate) · up}. */
     void swiGlu(long gate, long up, int count, long out);
 
+    /** The way back of {@link #swiGlu}: with g = gate and s = sigmoid(g), {@code dGate = dy up s (1 + g (1 - s))}, {@code dUp = dy g s}. */
+    void swiGluBack(long dy, long gate, long up, int count, long dGate, long dUp);
+
     /** {@code x = x · sigmoid(gate)}. */
     void sigmoidGate(long x, long gate, int count);
 

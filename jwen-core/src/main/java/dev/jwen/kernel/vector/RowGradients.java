@@ -11,12 +11,14 @@ import static jdk.incubator.vector.VectorOperators.SUB;
 
 import dev.jwen.kernel.Gelu;
 import dev.jwen.kernel.Operands;
+import dev.jwen.kernel.RowLoops;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The way back through the operations on rows. Where rows share a weight, its gradient is added up in blocks of rows,
@@ -35,11 +37,14 @@ final class RowGradients {
     private static final int TABLE_COLUMNS = 64;
 
     private final WorkerPool pool;
+    private final @Nullable RowLoops loops;
     private final Buffer partialSums = new Buffer();
     private final Buffer[] buffers;
 
-    RowGradients(WorkerPool pool) {
+    /** Leaves rows to {@code loops} where these fit them. */
+    RowGradients(WorkerPool pool, @Nullable RowLoops loops) {
         this.pool = pool;
+        this.loops = loops;
         this.buffers = new Buffer[pool.threads()];
         Arrays.setAll(buffers, i -> new Buffer());
     }
@@ -419,7 +424,11 @@ final class RowGradients {
         });
     }
 
-    private static void swiGlu(long dy, long gate, long up, int count, long dGate, long dUp) {
+    private void swiGlu(long dy, long gate, long up, int count, long dGate, long dUp) {
+        if (loops != null && RowLoops.fits(count)) {
+            loops.swiGluBack(dy, gate, up, count, dGate, dUp);
+            return;
+        }
         int i = 0;
         for (; i <= count - L; i += L) {
             FloatVector gradient = load(dy + 4L * i);

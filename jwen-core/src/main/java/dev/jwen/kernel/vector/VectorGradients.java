@@ -24,7 +24,7 @@ public final class VectorGradients implements Gradients {
     public VectorGradients(WorkerPool pool, @Nullable MatrixProducts products) {
         name = products == null ? "vector" : products.name();
         product = new FloatProduct(pool, products);
-        rows = new RowGradients(pool);
+        rows = new RowGradients(pool, products == null ? null : products.rowLoops());
         attention = new AttentionGradient(pool);
         convolution = new ConvolutionGradient(pool);
         delta = new DeltaGradient(pool);
@@ -37,10 +37,20 @@ public final class VectorGradients implements Gradients {
 
     @Override
     public void matmulInput(Tensor dy, Tensor w, Tensor dx) {
+        checkMatmulInput(dy, w, dx);
+        product.set(dy, false, w, false, dx);
+    }
+
+    @Override
+    public void addMatmulInput(Tensor dy, Tensor w, Tensor dx) {
+        checkMatmulInput(dy, w, dx);
+        product.add(dy, false, w, false, dx);
+    }
+
+    private static void checkMatmulInput(Tensor dy, Tensor w, Tensor dx) {
         Operands.matrix("w", w, w.rows(), w.columns());
         Operands.matrix("dy", dy, dy.rows(), w.rows());
         Operands.matrix("dx", dx, dy.rows(), w.columns());
-        product.add(dy, false, w, false, dx);
     }
 
     @Override

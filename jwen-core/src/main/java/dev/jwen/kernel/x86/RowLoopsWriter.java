@@ -203,6 +203,33 @@ final class RowLoopsWriter {
         return writer.finish();
     }
 
+    /** (dy, gate, up, count, dGate, dUp) */
+    static byte[] swiGluBack() {
+        RowLoopsWriter writer = new RowLoopsWriter();
+        Assembler asm = writer.asm;
+        int gate = 8;
+        int open = 0;
+        int silu = 9;
+        int slope = 10;
+        int dy = 11;
+        writer.repeat(RCX, () -> {
+            asm.op(VMOVUPS, gate, Memory.at(RSI, 0));
+            asm.op(VMOVUPS, dy, Memory.at(RDI, 0));
+            writer.sigmoid(open, gate);
+            asm.op(VMULPS, silu, gate, open);
+            asm.op(VMULPS, slope, silu, open);
+            asm.op(VSUBPS, slope, silu, slope);
+            asm.op(VADDPS, slope, slope, open); // s + g s (1 - s)
+            asm.op(VMULPS, slope, slope, dy);
+            asm.op(VMULPS, slope, slope, Memory.at(RDX, 0));
+            asm.op(VMULPS, silu, silu, dy);
+            asm.op(VMOVUPS_STORE, slope, Memory.at(R8, 0));
+            asm.op(VMOVUPS_STORE, silu, Memory.at(R9, 0));
+            writer.next(RDI, RSI, RDX, R8, R9);
+        });
+        return writer.finish();
+    }
+
     /** (x, gate, count) */
     static byte[] sigmoidGate() {
         RowLoopsWriter writer = new RowLoopsWriter();

@@ -10,6 +10,7 @@ final class X86RowLoops implements RowLoops {
     private final MemorySegment scale;
     private final MemorySegment rmsNorm;
     private final MemorySegment swiGlu;
+    private final MemorySegment swiGluBack;
     private final MemorySegment sigmoidGate;
     private final MemorySegment rope;
     private final MemorySegment fourTaps;
@@ -22,6 +23,7 @@ final class X86RowLoops implements RowLoops {
         scale = MachineCode.install(RowLoopsWriter.scale(), arena);
         rmsNorm = MachineCode.install(RowLoopsWriter.rmsNorm(), arena);
         swiGlu = MachineCode.install(RowLoopsWriter.swiGlu(), arena);
+        swiGluBack = MachineCode.install(RowLoopsWriter.swiGluBack(), arena);
         sigmoidGate = MachineCode.install(RowLoopsWriter.sigmoidGate(), arena);
         rope = MachineCode.install(RowLoopsWriter.rope(), arena);
         fourTaps = MachineCode.install(RowLoopsWriter.fourTaps(), arena);
@@ -62,6 +64,11 @@ final class X86RowLoops implements RowLoops {
     @Override
     public void swiGlu(long gate, long up, int count, long out) {
         MachineCode.call(swiGlu, gate, up, count / STEP, out, 0, 0, 0, 0, 0);
+    }
+
+    @Override
+    public void swiGluBack(long dy, long gate, long up, int count, long dGate, long dUp) {
+        MachineCode.call(swiGluBack, dy, gate, up, count / STEP, dGate, dUp, 0, 0, 0);
     }
 
     @Override
