@@ -1,18 +1,18 @@
 package dev.jwen.train;
 
 import dev.jwen.kernel.Backends;
-import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.Scratch;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import java.util.function.ToDoubleFunction;
-import java.util.stream.IntStream;
 
 /**
  * Momentum whose steps are made orthogonal, for the matrices of the layers; embeddings of tokens and patches and all that
@@ -98,11 +98,12 @@ final class Muon implements Optimizer, AutoCloseable {
                 others.add(parameter);
             }
         }
-        int threads = backends.size();
-        IntStream.range(0, threads).parallel().forEach(thread -> {
-            for (int i = thread; i < matrices.size(); i += threads) {
+        matrices.sort(Comparator.comparingLong(matrix -> -matrix.value().size()));
+        AtomicInteger taken = new AtomicInteger();
+        backends.parallelStream().forEach(backend -> {
+            for (int i = taken.getAndIncrement(); i < matrices.size(); i = taken.getAndIncrement()) {
                 Parameter matrix = matrices.get(i);
-                step(matrix, Objects.requireNonNull(momenta.get(matrix.name())), schedule, backends.get(thread));
+                step(matrix, Objects.requireNonNull(momenta.get(matrix.name())), schedule, backend);
             }
         });
         rest.step(others, number, schedule);
@@ -142,40 +143,43 @@ final class Muon implements Optimizer, AutoCloseable {
         }
     }
 
-    /** The matrix with its singular values brought near 1; the iteration works on the side that is shorter. */
+    /**
+     * The matrix with its singular values brought near 1. It stands upright meanwhile, as then no product has to turn an
+     * operand: X = X (a + b XᵀX + c (XᵀX)²).
+     */
     private static float[] orthogonal(float[] matrix, int rows, int columns, float scale, Backends.Training backend) {
-        Kernels kernels = backend.kernels();
-        boolean turned = rows > columns;
-        int r = turned ? columns : rows;
-        int c = turned ? rows : columns;
-        float[] wide = turned ? turned(matrix, rows, columns) : matrix.clone();
-        for (int i = 0; i < wide.length; i++) {
-            wide[i] *= scale;
+        boolean isTurned = rows < columns;
+        int r = isTurned ? columns : rows;
+        int c = isTurned ? rows : columns;
+        float[] tall = isTurned ? turned(matrix, rows, columns) : matrix;
+        for (int i = 0; i < tall.length; i++) {
+            tall[i] *= scale;
         }
-        try (Scratch scratch = kernels.scratch()) {
+        try (Scratch scratch = backend.kernels().scratch()) {
             Tensor x = scratch.f32(r, c);
-            Tensor xx = scratch.f32(r, r); // X·Xᵀ
-            Tensor xxxx = scratch.f32(r, r); // its square
-            put(wide, x, 0);
+            Tensor next = scratch.f32(r, c);
+            Tensor xx = scratch.f32(c, c); // XᵀX
+            Tensor xxxx = scratch.f32(c, c); // its square
+            put(tall, x, 0);
             for (int round = 0; round < ROUNDS; round++) {
-                kernels.matmul(x, x, xx);
-                kernels.matmul(xx, xx, xxxx);
+                xx.segment().fill((byte) 0);
+                backend.gradients().matmulWeight(x, x, xx);
+                backend.gradients().matmulInput(xx, xx, xxxx);
                 float[] first = xx.toFloats();
                 float[] second = xxxx.toFloats();
                 for (int i = 0; i < first.length; i++) {
                     first[i] = B * first[i] + C * second[i];
                 }
-                put(first, xx, 0);
-                float[] old = x.toFloats();
-                Tensor next = scratch.f32(r, c);
-                for (int i = 0; i < old.length; i++) {
-                    old[i] *= A;
+                for (int i = 0; i < c; i++) {
+                    first[i * c + i] += A;
                 }
-                put(old, next, 0);
-                backend.gradients().matmulInput(xx, x, next);
+                put(first, xx, 0);
+                backend.gradients().matmulInput(x, xx, next);
+                Tensor old = x;
                 x = next;
+                next = old;
             }
-            return turned ? turned(x.toFloats(), r, c) : x.toFloats();
+            return isTurned ? turned(x.toFloats(), r, c) : x.toFloats();
         }
     }
 
