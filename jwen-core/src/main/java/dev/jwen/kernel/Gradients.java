@@ -22,13 +22,16 @@ public interface Gradients extends AutoCloseable {
     String name();
 
     /**
-     * {@code dx += dy · w}.
+     * {@code dx = dy · w}.
      *
      * @param dy (T, N)
      * @param w (N, K), float32
      * @param dx (T, K)
      */
     void matmulInput(Tensor dy, Tensor w, Tensor dx);
+
+    /** {@code dx += dy · w}; see {@link #matmulInput}. */
+    void addMatmulInput(Tensor dy, Tensor w, Tensor dx);
 
     /**
      * {@code dw += dyᵀ · x}.

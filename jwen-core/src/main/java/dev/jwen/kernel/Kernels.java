@@ -37,6 +37,9 @@ public interface Kernels extends AutoCloseable {
      */
     void scatter(Tensor rows, int[] at, Tensor x);
 
+    /** out = x. */
+    void copy(Tensor x, Tensor out);
+
     /** x += y, elementwise. */
     void add(Tensor x, Tensor y);
 

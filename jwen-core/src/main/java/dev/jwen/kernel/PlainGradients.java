@@ -17,15 +17,24 @@ public final class PlainGradients implements Gradients {
 
     @Override
     public void matmulInput(Tensor dy, Tensor w, Tensor dx) {
+        set(dx, product(dy, w));
+    }
+
+    @Override
+    public void addMatmulInput(Tensor dy, Tensor w, Tensor dx) {
+        add(dx, product(dy, w));
+    }
+
+    private static Formula product(Tensor dy, Tensor w) {
         Grid out = new Grid(dy);
         Grid weight = new Grid(w);
-        add(dx, (t, k) -> {
+        return (t, k) -> {
             double sum = 0;
             for (int n = 0; n < out.columns; n++) {
                 sum += out.get(t, n) * weight.get(n, k);
             }
             return sum;
-        });
+        };
     }
 
     @Override

@@ -59,6 +59,12 @@ public final class PlainKernels implements Kernels {
     }
 
     @Override
+    public void copy(Tensor x, Tensor out) {
+        Operands.matrix("out", out, x.rows(), x.columns());
+        map(out, x::get);
+    }
+
+    @Override
     public void add(Tensor x, Tensor y) {
         Operands.matrix("y", y, x.rows(), x.columns());
         map(x, (t, i) -> x.get(t, i) + y.get(t, i));

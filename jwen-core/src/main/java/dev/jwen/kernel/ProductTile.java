@@ -3,27 +3,23 @@ package dev.jwen.kernel;
 /**
  * The inner loop of a product of float32 matrices: a tile of the result, which stays in registers while the sums run.
  *
- * <p>Addresses are absolute. {@code a} and {@code b} are packed: of {@code a}, for a tile of {@link #rows()} rows, either
- * each row in one run, {@value #ROW_BYTES} bytes from the next, or each column, one after the other without gaps; of
- * {@code b} each row of {@link #columns()} values, one after the other without gaps.
+ * <p>Addresses are absolute. The operands may lie anywhere, packed or in the midst of a matrix: {@code a[i][k]} at
+ * {@code a + i · aRow + k · aStep}, where the rows or the columns must be runs (one of the two distances is that of a
+ * float), {@code b[k][j]} at {@code b + k · bRow + 4 j}, and {@code c[i][j]} at {@code c + i · cRow + 4 j}.
  */
 public interface ProductTile {
-    /** The longest sum of one call. */
+    /** The longest sum that callers should ask for at once: so many rows of {@code b} stay in a first-level cache. */
     int DEPTH = 256;
-
-    /** From one packed row to the next: a cache line more than the longest row, lest all rows start in one cache set. */
-    int ROW_BYTES = Float.BYTES * DEPTH + 64;
 
     int rows();
 
     int columns();
 
     /**
-     * {@code c[i][j] += Σ_k a[i][k] · b[k][j]}, added in the order of k, from zero or from what is there.
+     * {@code c[i][j] += Σ_k a[i][k] · b[k][j]}, added in the order of k from zero, and then to what is there.
      *
-     * @param depth how many k, 1 to {@value #DEPTH}
-     * @param byColumns how {@code a} is packed
-     * @param rowBytes from one row of {@code c} to the next
+     * @param depth how many k, at least 1
+     * @param isFresh whether the sum is written rather than added
      */
-    void add(long a, boolean byColumns, long b, int depth, long c, long rowBytes);
+    void add(long a, long aRow, long aStep, long b, long bRow, int depth, long c, long cRow, boolean isFresh);
 }

@@ -173,6 +173,17 @@ class PlainGradientsTest {
                     return List.of(out);
                 },
                 (dOut, in, d) -> {
+                    GRADIENTS.addMatmulInput(dOut.getFirst(), in.get(1), d.get(0));
+                    GRADIENTS.matmulWeight(dOut.getFirst(), in.get(0), d.get(1));
+                });
+        check(
+                List.of(written(5, 7), collected(3, 7)),
+                in -> {
+                    Tensor out = Tensor.f32(5, 3);
+                    KERNELS.matmul(in.get(0), in.get(1), out);
+                    return List.of(out);
+                },
+                (dOut, in, d) -> {
                     GRADIENTS.matmulInput(dOut.getFirst(), in.get(1), d.get(0));
                     GRADIENTS.matmulWeight(dOut.getFirst(), in.get(0), d.get(1));
                 });

@@ -16,10 +16,16 @@ import dev.jwen.tensor.Tensor;
  */
 record Arithmetic(Kernels kernels, Gradients gradients, Scratch kept, MemoryPool pool) {
 
-    /** {@code y = x·wᵀ} on the way back: {@code dw += dyᵀ·x} and {@code dx += dy·w}. */
+    /** {@code y = x·wᵀ} on the way back: {@code dw += dyᵀ·x} and {@code dx = dy·w}. */
     void matmulBack(Tensor dy, Tensor x, Tensor w, Tensor dw, Tensor dx) {
         gradients.matmulWeight(dy, x, dw);
         gradients.matmulInput(dy, w, dx);
+    }
+
+    /** The same for another product of the same x: {@code dx += dy·w}. */
+    void matmulBackToo(Tensor dy, Tensor x, Tensor w, Tensor dw, Tensor dx) {
+        gradients.matmulWeight(dy, x, dw);
+        gradients.addMatmulInput(dy, w, dx);
     }
 
     /** A tensor of zeros that lives as long as the pass. */

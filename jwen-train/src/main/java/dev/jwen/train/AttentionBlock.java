@@ -67,14 +67,14 @@ final class AttentionBlock implements Block {
             math.kernels().matmul(h, List.of(w.qProj(), w.kProj(), w.vProj()), List.of(queryAndGate, projectedK, v));
             math.kernels().splitQueryAndGate(queryAndGate, config.headDim(), projectedQ, gate);
         }
-        q.copyFrom(projectedQ);
-        k.copyFrom(projectedK);
+        math.kernels().copy(projectedQ, q);
+        math.kernels().copy(projectedK, k);
         math.kernels().normAndRope(q, w.qNorm(), config.rmsNormEps(), cos, sin);
         math.kernels().normAndRope(k, w.kNorm(), config.rmsNormEps(), cos, sin);
         List<KvCache> caches = emptyCaches();
         math.kernels().attention(q, k, v, spans, caches, attended);
         caches.forEach(KvCache::close);
-        gated.copyFrom(attended);
+        math.kernels().copy(attended, gated);
         math.kernels().sigmoidGate(gated, gate);
         math.kernels().matmul(gated, w.oProj(), out);
     }
@@ -100,7 +100,6 @@ final class AttentionBlock implements Block {
             Tensor dProjectedQ = scratch.f32(q.rows(), q.columns());
             Tensor dProjectedK = scratch.f32(k.rows(), k.columns());
             Tensor dQueryAndGate = scratch.f32(q.rows(), 2 * q.columns());
-            dGated.segment().fill((byte) 0);
             dProjectedQ.segment().fill((byte) 0);
             dProjectedK.segment().fill((byte) 0);
             math.matmulBack(dOut, gated, w.oProj(), dw.oProj(), dGated);
@@ -110,8 +109,8 @@ final class AttentionBlock implements Block {
             normAndRopeBack(dk, projectedK, w.kNorm(), dProjectedK, dw.kNorm());
             math.gradients().splitQueryAndGate(dProjectedQ, dGate, config.headDim(), dQueryAndGate);
             math.matmulBack(dQueryAndGate, h, w.qProj(), dw.qProj(), dh);
-            math.matmulBack(dProjectedK, h, w.kProj(), dw.kProj(), dh);
-            math.matmulBack(dv, h, w.vProj(), dw.vProj(), dh);
+            math.matmulBackToo(dProjectedK, h, w.kProj(), dw.kProj(), dh);
+            math.matmulBackToo(dv, h, w.vProj(), dw.vProj(), dh);
         }
     }
 

@@ -17,10 +17,10 @@ interface Block {
     void forward(Tensor h, Tensor out);
 
     /**
-     * Adds the gradients of the weights to theirs, and the gradient of {@code h}.
+     * Adds the gradients of the weights to theirs, and computes the gradient of {@code h}.
      *
      * @param dOut (T, D)
-     * @param dh (T, D), +=
+     * @param dh (T, D), =
      */
     void backward(Tensor h, Tensor dOut, Tensor dh);
 }

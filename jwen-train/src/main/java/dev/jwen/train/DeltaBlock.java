@@ -58,7 +58,7 @@ final class DeltaBlock implements Block {
         List<Tensor> states = zeroStates(heads.valueHeads(), heads.keyDim(), heads.valueDim());
         try (Scratch scratch = math.kernels().scratch()) {
             Tensor overwritten = scratch.f32(qkv.rows(), qkv.columns());
-            overwritten.copyFrom(qkv);
+            math.kernels().copy(qkv, overwritten);
             math.kernels().gatedDelta(heads, overwritten, a, b, w.decayRate(), w.dtBias(), spans, states, o);
         }
         states.forEach(math.pool()::give);
@@ -83,7 +83,6 @@ final class DeltaBlock implements Block {
             Tensor dProjected = scratch.f32(qkv.rows(), qkv.columns());
             Tensor da = scratch.f32(a.rows(), a.columns());
             Tensor db = scratch.f32(b.rows(), b.columns());
-            dNormed.segment().fill((byte) 0);
             math.matmulBack(dOut, normed, w.outProj(), dw.outProj(), dNormed);
             Tensor dO = dNormed;
             math.gradients().gatedNorm(dNormed, o, z, w.norm(), config.rmsNormEps(), dO, dz, dw.norm());
@@ -104,9 +103,9 @@ final class DeltaBlock implements Block {
                             dw.dtBias());
             math.gradients().convolution(dQkv, projected, w.conv1d(), spans, dProjected, dw.conv1d());
             math.matmulBack(dProjected, h, w.inProjQkv(), dw.inProjQkv(), dh);
-            math.matmulBack(dz, h, w.inProjZ(), dw.inProjZ(), dh);
-            math.matmulBack(da, h, w.inProjA(), dw.inProjA(), dh);
-            math.matmulBack(db, h, w.inProjB(), dw.inProjB(), dh);
+            math.matmulBackToo(dz, h, w.inProjZ(), dw.inProjZ(), dh);
+            math.matmulBackToo(da, h, w.inProjA(), dw.inProjA(), dh);
+            math.matmulBackToo(db, h, w.inProjB(), dw.inProjB(), dh);
         }
     }
 }

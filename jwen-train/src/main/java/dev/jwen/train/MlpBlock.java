@@ -35,12 +35,11 @@ final class MlpBlock implements Block {
         try (Scratch scratch = math.kernels().scratch()) {
             Tensor dInner = scratch.f32(inner.rows(), inner.columns());
             Tensor dUp = scratch.f32(inner.rows(), inner.columns());
-            dInner.segment().fill((byte) 0);
             math.matmulBack(dOut, inner, w.downProj(), dw.downProj(), dInner);
             Tensor dGate = dInner;
             math.gradients().swiGlu(dInner, gate, up, dGate, dUp);
             math.matmulBack(dGate, h, w.gateProj(), dw.gateProj(), dh);
-            math.matmulBack(dUp, h, w.upProj(), dw.upProj(), dh);
+            math.matmulBackToo(dUp, h, w.upProj(), dw.upProj(), dh);
         }
     }
 }

@@ -52,12 +52,12 @@ final class MoeBlock implements Block {
             Tensor dRouterLogits = scratch.f32(h.rows(), routerLogits.columns());
             math.gradients().addGated(dOut, shared, sharedGate, dShared, dSharedGate);
             sharedExpert.backward(h, dShared, dh);
-            math.matmulBack(dSharedGate, h, w.sharedExpertGate(), dw.sharedExpertGate(), dh);
+            math.matmulBackToo(dSharedGate, h, w.sharedExpertGate(), dw.sharedExpertGate(), dh);
             float[][] dWeights = expertsBack(h, dOut, dh);
             for (int t = 0; t < h.rows(); t++) {
                 routerBack(t, dWeights[t], dRouterLogits);
             }
-            math.matmulBack(dRouterLogits, h, w.router(), dw.router(), dh);
+            math.matmulBackToo(dRouterLogits, h, w.router(), dw.router(), dh);
         }
     }
 
@@ -91,7 +91,6 @@ final class MoeBlock implements Block {
             Tensor dx = scratch.f32(tokens.length, h.columns());
             math.kernels().gather(h, tokens, x);
             math.kernels().gather(dOut, tokens, dy);
-            dx.segment().fill((byte) 0);
             Arithmetic local = new Arithmetic(math.kernels(), math.gradients(), scratch, math.pool());
             MlpBlock expert = new MlpBlock(local, mlp(w, e), mlp(dw, e), tokens.length);
             expert.forward(x, y);

@@ -110,11 +110,11 @@ final class Network implements AutoCloseable {
                 Weights.Layer weights = w.layers().get(i);
                 kernels.rmsNorm(layer.x, weights.inputLayernorm(), config.rmsNormEps(), layer.h);
                 layer.mixer.forward(layer.h, y);
-                layer.middle.copyFrom(layer.x);
+                kernels.copy(layer.x, layer.middle);
                 kernels.addRmsNorm(layer.middle, y, weights.postAttentionLayernorm(), config.rmsNormEps(), layer.h2);
                 layer.feedForward.forward(layer.h2, y);
                 Tensor next = i + 1 < layers.size() ? layers.get(i + 1).x : last;
-                next.copyFrom(layer.middle);
+                kernels.copy(layer.middle, next);
                 kernels.add(next, y);
             }
             kernels.rmsNorm(last, w.norm(), config.rmsNormEps(), h);
@@ -130,7 +130,6 @@ final class Network implements AutoCloseable {
                 Layer layer = layers.get(i);
                 Weights.Layer weights = w.layers().get(i);
                 Weights.Layer dWeights = dw.layers().get(i);
-                dh.segment().fill((byte) 0);
                 layer.feedForward.backward(layer.h2, dx, dh);
                 gradients.rmsNorm(
                         dh,
@@ -139,7 +138,6 @@ final class Network implements AutoCloseable {
                         config.rmsNormEps(),
                         dx,
                         dWeights.postAttentionLayernorm());
-                dh.segment().fill((byte) 0);
                 layer.mixer.backward(layer.h, dx, dh);
                 gradients.rmsNorm(
                         dh, layer.x, weights.inputLayernorm(), config.rmsNormEps(), dx, dWeights.inputLayernorm());
@@ -225,7 +223,6 @@ final class Network implements AutoCloseable {
                         logProbabilities);
                 if (back) {
                     Tensor dAsked = scratch.f32(some.length, config.hiddenSize());
-                    dAsked.segment().fill((byte) 0);
                     gradients.matmulInput(logits, e, dAsked);
                     gradients.matmulWeight(logits, asked, parameters.gradients().lmHead());
                     kernels.scatter(dAsked, some, dh);

@@ -101,12 +101,12 @@ final class VisionPass {
                 VisionWeights.Block block = w.blocks().get(i);
                 norm(kept.x, block.norm1(), kept.h);
                 attention(block, kept, y);
-                kept.middle.copyFrom(kept.x);
+                math.kernels().copy(kept.x, kept.middle);
                 math.kernels().add(kept.middle, y);
                 norm(kept.middle, block.norm2(), kept.h2);
                 mlp(kept.h2, block.fc1(), Gelu.TANH, block.fc2(), kept.wide, kept.inner, y);
                 Tensor next = after(i);
-                next.copyFrom(kept.middle);
+                math.kernels().copy(kept.middle, next);
                 math.kernels().add(next, y);
             }
             norm(last, w.merger().norm(), lastNormed);
@@ -120,8 +120,7 @@ final class VisionPass {
         try (Scratch scratch = math.kernels().scratch()) {
             Tensor dx = scratch.f32(last.rows(), last.columns());
             Tensor dh = scratch.f32(last.rows(), last.columns());
-            clear(dx);
-            clear(dh);
+            dx.segment().fill((byte) 0);
             VisionWeights.Merger merger = w.merger();
             mlpBack(
                     dFeatures,
@@ -139,7 +138,6 @@ final class VisionPass {
                 Layer kept = layers.get(i);
                 VisionWeights.Block block = w.blocks().get(i);
                 VisionWeights.Block dBlock = dw.blocks().get(i);
-                clear(dh);
                 mlpBack(
                         dx,
                         kept.h2,
@@ -152,7 +150,6 @@ final class VisionPass {
                         kept.inner,
                         dh);
                 normBack(dh, kept.middle, block.norm2(), dBlock.norm2(), dx);
-                clear(dh);
                 attentionBack(dx, block, dBlock, kept, dh);
                 normBack(dh, kept.x, block.norm1(), dBlock.norm1(), dx);
             }
@@ -189,7 +186,6 @@ final class VisionPass {
             Tensor dq = scratch.f32(last.rows(), last.columns());
             Tensor dk = scratch.f32(last.rows(), last.columns());
             Tensor dv = scratch.f32(last.rows(), last.columns());
-            clear(dAttended);
             linearBack(dOut, kept.attended, block.proj(), dBlock.proj(), dAttended);
             math.gradients()
                     .frameAttention(
@@ -197,8 +193,8 @@ final class VisionPass {
             math.gradients().rope(dq, config.headDim(), cos, sin);
             math.gradients().rope(dk, config.headDim(), cos, sin);
             linearBack(dq, kept.h, block.q(), dBlock.q(), dh);
-            linearBack(dk, kept.h, block.k(), dBlock.k(), dh);
-            linearBack(dv, kept.h, block.v(), dBlock.v(), dh);
+            linearBackToo(dk, kept.h, block.k(), dBlock.k(), dh);
+            linearBackToo(dv, kept.h, block.v(), dBlock.v(), dh);
         }
     }
 
@@ -211,7 +207,7 @@ final class VisionPass {
             Tensor inner,
             Tensor out) {
         math.kernels().matmul(x, fc1.weight(), wide);
-        inner.copyFrom(wide);
+        math.kernels().copy(wide, inner);
         math.kernels().biasGelu(inner, fc1.bias(), gelu);
         linear(inner, fc2, out);
     }
@@ -229,7 +225,6 @@ final class VisionPass {
             Tensor dx) {
         try (Scratch scratch = math.kernels().scratch()) {
             Tensor dInner = scratch.f32(inner.rows(), inner.columns());
-            clear(dInner);
             linearBack(dOut, inner, fc2, dFc2, dInner);
             math.gradients().biasGelu(dInner, wide, fc1.bias(), gelu, dInner, dFc1.bias());
             math.matmulBack(dInner, x, fc1.weight(), dFc1.weight(), dx);
@@ -245,15 +240,17 @@ final class VisionPass {
         math.gradients().addBias(dy, dLinear.bias());
     }
 
+    private void linearBackToo(
+            Tensor dy, Tensor x, VisionWeights.Linear linear, VisionWeights.Linear dLinear, Tensor dx) {
+        math.matmulBackToo(dy, x, linear.weight(), dLinear.weight(), dx);
+        math.gradients().addBias(dy, dLinear.bias());
+    }
+
     private void norm(Tensor x, VisionWeights.LayerNorm norm, Tensor out) {
         math.kernels().layerNorm(x, norm.weight(), norm.bias(), config.layerNormEps(), out);
     }
 
     private void normBack(Tensor dy, Tensor x, VisionWeights.LayerNorm norm, VisionWeights.LayerNorm dNorm, Tensor dx) {
         math.gradients().layerNorm(dy, x, norm.weight(), config.layerNormEps(), dx, dNorm.weight(), dNorm.bias());
-    }
-
-    private static void clear(Tensor tensor) {
-        tensor.segment().fill((byte) 0);
     }
 }

@@ -18,10 +18,12 @@ import org.jspecify.annotations.Nullable;
 /**
  * {@code c += a · b} for float32 matrices of any size, either of them transposed.
  *
- * <p>The usual blocking: the sums are cut into blocks of nearly equal depth; for each, {@code b} (K, N) is packed into
- * panels as wide as a {@link ProductTile}, once for all threads, and {@code a} (M, K) into tiles by the thread that
- * multiplies those rows. A panel stays in the first-level cache while tiles of {@code a} pass by. Each element of
- * {@code c} gets the sum of each block, in the order of the blocks, whatever the number of threads.
+ * <p>The usual blocking: the sums are cut into blocks of nearly equal depth; for each, a panel of
+ * {@code b} (K, N), as wide as a {@link ProductTile}, stays in the first-level cache while tiles of {@code a} (M, K) pass
+ * by. Operands whose rows lie close together are read where they are. What is transposed the wrong way, reaches over an
+ * edge, or has rows so far apart that they share few cache sets is packed: panels of {@code b} once for all threads, tiles
+ * of {@code a} by the thread that multiplies those rows. Each element of {@code c} gets the sum of each block, in the order
+ * of the blocks, whatever the number of threads.
  *
  * @see <a href="https://doi.org/10.1145/2764454">BLIS: A Framework for Rapidly Instantiating BLAS Functionality</a>
  */
@@ -34,6 +36,12 @@ final class FloatProduct {
 
     /** Pieces of work for each thread, where there are enough rows. */
     private static final int PIECES = 4;
+
+    /** Rows no farther apart than this, in bytes, are read in place. */
+    private static final long CLOSE = 2048;
+
+    /** From one packed row of a to the next: a cache line more than the longest, lest all rows start in one cache set. */
+    private static final long TILE_ROW_BYTES = Float.BYTES * ProductTile.DEPTH + 64;
 
     /** Values that a thread clears in one go. */
     private static final long CLEARED = 64 << 10;
@@ -65,6 +73,10 @@ final class FloatProduct {
             return new Operand(Lanes.address(t, 0), Lanes.address(t, t.rows()), t.rowBytes(), transposed);
         }
 
+        boolean isClose() {
+            return rowBytes <= CLOSE;
+        }
+
         long at(int row, int column) {
             return transposed ? address + column * rowBytes + 4L * row : address + row * rowBytes + 4L * column;
         }
@@ -72,17 +84,28 @@ final class FloatProduct {
 
     /** {@code c = a · b}; see {@link #add}. */
     void set(Tensor a, boolean transposeA, Tensor b, boolean transposeB, Tensor c) {
-        long values = c.columns();
-        pool.run(Math.toIntExact(c.rows()), (int) Math.max(1, CLEARED / Math.max(1, values)), (worker, from, to) -> {
-            Lanes.clear(Lanes.address(c, from), (to - from) * values);
-        });
-        add(a, transposeA, b, transposeB, c);
+        if ((transposeA ? a.rows() : a.columns()) == 0) {
+            clear(c);
+            return;
+        }
+        multiply(a, transposeA, b, transposeB, c, true);
     }
 
     /**
      * {@code c += a · b}; a flag says that the matrix is the transpose of the tensor. The caller has checked the shapes.
      */
     void add(Tensor a, boolean transposeA, Tensor b, boolean transposeB, Tensor c) {
+        multiply(a, transposeA, b, transposeB, c, false);
+    }
+
+    private void clear(Tensor c) {
+        long values = c.columns();
+        pool.run(Math.toIntExact(c.rows()), (int) Math.max(1, CLEARED / Math.max(1, values)), (worker, from, to) -> {
+            Lanes.clear(Lanes.address(c, from), (to - from) * values);
+        });
+    }
+
+    private void multiply(Tensor a, boolean transposeA, Tensor b, boolean transposeB, Tensor c, boolean isFresh) {
         int m = Math.toIntExact(c.rows());
         int n = Math.toIntExact(c.columns());
         int k = Math.toIntExact(transposeA ? a.rows() : a.columns());
@@ -91,93 +114,138 @@ final class FloatProduct {
         }
         Operand left = Operand.of(a, transposeA);
         Operand right = Operand.of(b, transposeB);
-        Operand out = Operand.of(c, false);
         int blocks = Math.ceilDiv(k, ProductTile.DEPTH);
         int depth = Math.ceilDiv(k, blocks);
         int strips = Math.ceilDiv(n, columns);
+        int inPlace = !transposeB && right.isClose() ? n / columns : 0;
+        int packed = strips - inPlace;
         long stripBytes = 4L * columns * depth;
-        int together = Math.clamp(PACKED_BYTES / (stripBytes * strips), 1, blocks);
-        long packed = panels.address(stripBytes * strips * together);
+        int together = packed == 0 ? blocks : Math.clamp(PACKED_BYTES / (stripBytes * packed), 1, blocks);
+        long panel = panels.address(stripBytes * packed * together);
         int tilesOfRows = Math.ceilDiv(m, rows);
-        int grain = Math.clamp(Math.ceilDiv(tilesOfRows, PIECES * pool.threads()), 1, TILES);
+        int grain = grain(tilesOfRows);
+        Product product =
+                new Product(left, right, Operand.of(c, false), m, n, k, depth, inPlace, strips, panel, stripBytes);
         for (int first = 0; first < blocks; first += together) {
             int firstBlock = first;
             int count = Math.min(together, blocks - first);
-            pool.run(count * strips, Math.ceilDiv(count * strips, PIECES * pool.threads()), (worker, from, to) -> {
-                for (int i = from; i < to; i++) {
-                    int block = firstBlock + i / strips;
-                    int column = i % strips * columns;
-                    int start = block * depth;
-                    packStrip(
-                            right,
-                            start,
-                            Math.min(depth, k - start),
-                            column,
-                            Math.min(columns, n - column),
-                            packed + i * stripBytes);
-                }
-            });
+            if (packed > 0) {
+                pool.run(count * packed, Math.ceilDiv(count * packed, PIECES * pool.threads()), (worker, from, to) -> {
+                    for (int i = from; i < to; i++) {
+                        packStrip(product, firstBlock + i / packed, inPlace + i % packed, panel + i * stripBytes);
+                    }
+                });
+            }
             pool.run(tilesOfRows, grain, (worker, from, to) -> {
                 for (int i = 0; i < count; i++) {
-                    int start = (firstBlock + i) * depth;
-                    long b0 = packed + i * stripBytes * strips;
-                    addRows(worker, left, from, to, start, Math.min(depth, k - start), b0, stripBytes, m, n, out);
+                    int block = firstBlock + i;
+                    multiplyRows(worker, product, from, to, block, i, isFresh && block == 0);
                 }
             });
         }
     }
 
-    /** The tiles {@code from} to {@code to - 1} of rows, for one block of the sums. */
-    private void addRows(
-            int worker,
+    /** Tiles of rows in a piece of work: of the numbers that let the threads end soonest, the largest. */
+    private int grain(int tilesOfRows) {
+        int most = Math.clamp(tilesOfRows / (2 * pool.threads()), 1, TILES);
+        int best = 1;
+        int soonest = Integer.MAX_VALUE;
+        for (int grain = 1; grain <= most; grain++) {
+            int longest = Math.ceilDiv(Math.ceilDiv(tilesOfRows, grain), pool.threads()) * grain;
+            if (longest <= soonest) {
+                soonest = longest;
+                best = grain;
+            }
+        }
+        return best;
+    }
+
+    /**
+     * A product on its way: {@code out} (M, N), sums over K in blocks of {@code depth}.
+     *
+     * @param inPlace strips of b that are read where they are, the first ones
+     * @param panel where the other strips are packed, by blocks
+     */
+    private record Product(
             Operand a,
-            int from,
-            int to,
-            int start,
-            int depth,
-            long b,
-            long stripBytes,
+            Operand b,
+            Operand out,
             int m,
             int n,
-            Operand out) {
-        long tileBytes = a.transposed ? 4L * rows * ProductTile.DEPTH : (long) rows * ProductTile.ROW_BYTES;
-        // Packing by columns writes whole vectors, up to one beyond the end.
-        long packed = tiles[worker].address(TILES * tileBytes + BYTES);
-        for (int i = from; i < to; i++) {
-            packTile(a, i * rows, Math.min(rows, m - i * rows), start, depth, packed + (i - from) * tileBytes);
-        }
-        for (int column = 0; column < n; column += columns) {
-            for (int i = from; i < to; i++) {
-                long left = packed + (i - from) * tileBytes;
-                long c = out.at(i * rows, column);
-                int height = Math.min(rows, m - i * rows);
-                int width = Math.min(columns, n - column);
-                if (height == rows && width == columns) {
-                    tile.add(left, a.transposed, b, depth, c, out.rowBytes);
-                } else {
-                    addEdge(worker, left, a.transposed, b, depth, c, out.rowBytes, height, width);
-                }
-            }
-            b += stripBytes;
+            int k,
+            int depth,
+            int inPlace,
+            int strips,
+            long panel,
+            long stripBytes) {
+        int depthOf(int block) {
+            return Math.min(depth, k - block * depth);
         }
     }
 
-    /** A tile that does not lie in the result as a whole. */
-    private void addEdge(
-            int worker, long a, boolean byColumns, long b, int depth, long c, long rowBytes, int height, int width) {
-        long whole = edges[worker].address(4L * rows * columns);
-        Lanes.clear(whole, (long) rows * columns);
-        tile.add(a, byColumns, b, depth, whole, 4L * columns);
+    /** The tiles {@code from} to {@code to - 1} of rows, for one block of the sums, the {@code packed}-th of the panel. */
+    private void multiplyRows(int worker, Product product, int from, int to, int block, int packed, boolean isFresh) {
+        Operand a = product.a;
+        int start = block * product.depth;
+        int depth = product.depthOf(block);
+        long tileBytes = a.transposed ? 4L * rows * ProductTile.DEPTH : rows * TILE_ROW_BYTES;
+        // Packing by columns writes whole vectors, up to one beyond the end.
+        long tilesAt = tiles[worker].address(TILES * tileBytes + BYTES);
+        for (int i = from; i < to; i++) {
+            if (!isInPlace(product, i)) {
+                int height = Math.min(rows, product.m - i * rows);
+                packTile(a, i * rows, height, start, depth, tilesAt + (i - from) * tileBytes);
+            }
+        }
+        for (int strip = 0; strip < product.strips; strip++) {
+            int column = strip * columns;
+            int width = Math.min(columns, product.n - column);
+            boolean isOwn = strip < product.inPlace;
+            int place = packed * (product.strips - product.inPlace) + strip - product.inPlace;
+            long b = isOwn ? product.b.at(start, column) : product.panel + place * product.stripBytes;
+            long bRow = isOwn ? product.b.rowBytes : 4L * columns;
+            for (int i = from; i < to; i++) {
+                boolean inPlace = isInPlace(product, i);
+                long left = inPlace ? a.at(i * rows, start) : tilesAt + (i - from) * tileBytes;
+                long aRow = a.transposed ? 4 : inPlace ? a.rowBytes : TILE_ROW_BYTES;
+                long aStep = !a.transposed ? 4 : inPlace ? a.rowBytes : 4L * rows;
+                long c = product.out.at(i * rows, column);
+                long cRow = product.out.rowBytes;
+                int height = Math.min(rows, product.m - i * rows);
+                if (height == rows && width == columns) {
+                    tile.add(left, aRow, aStep, b, bRow, depth, c, cRow, isFresh);
+                } else {
+                    long whole = edges[worker].address(4L * rows * columns);
+                    tile.add(left, aRow, aStep, b, bRow, depth, whole, 4L * columns, true);
+                    writeEdge(whole, c, cRow, height, width, isFresh);
+                }
+            }
+        }
+    }
+
+    /** Whether a tile of rows of a is read where it is: it reaches over no edge. */
+    private boolean isInPlace(Product product, int tile) {
+        return product.a.isClose() && (tile + 1) * rows <= product.m;
+    }
+
+    /** What lies in the result, of a tile that does not as a whole. */
+    private void writeEdge(long whole, long c, long cRow, int height, int width, boolean isFresh) {
         for (int r = 0; r < height; r++) {
             for (int j = 0; j < width; j++) {
-                long at = c + r * rowBytes + 4L * j;
-                RAM.set(FLOAT, at, RAM.get(FLOAT, at) + RAM.get(FLOAT, whole + 4L * (r * columns + j)));
+                long at = c + r * cRow + 4L * j;
+                float before = isFresh ? 0 : RAM.get(FLOAT, at);
+                RAM.set(FLOAT, at, before + RAM.get(FLOAT, whole + 4L * (r * columns + j)));
             }
         }
     }
 
     /** Rows of a strip of b, one after the other; what is missing to its width is 0. */
-    private void packStrip(Operand b, int start, int depth, int column, int width, long to) {
+    private void packStrip(Product product, int block, int strip, long to) {
+        Operand b = product.b;
+        int start = block * product.depth;
+        int depth = product.depthOf(block);
+        int column = strip * columns;
+        int width = Math.min(columns, product.n - column);
         if (width < columns) {
             Lanes.clear(to, (long) depth * columns);
         }
@@ -196,10 +264,10 @@ final class FloatProduct {
     private void packTile(Operand a, int row, int height, int start, int depth, long to) {
         if (!a.transposed) {
             for (int r = 0; r < height; r++) {
-                copy(a.at(row + r, start), depth, to + (long) r * ProductTile.ROW_BYTES);
+                copy(a.at(row + r, start), depth, to + r * TILE_ROW_BYTES);
             }
             for (int r = height; r < rows; r++) {
-                Lanes.clear(to + (long) r * ProductTile.ROW_BYTES, depth);
+                Lanes.clear(to + r * TILE_ROW_BYTES, depth);
             }
             return;
         }

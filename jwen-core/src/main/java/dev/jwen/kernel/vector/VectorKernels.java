@@ -90,6 +90,11 @@ public final class VectorKernels implements Kernels {
     }
 
     @Override
+    public void copy(Tensor x, Tensor out) {
+        rows.copy(x, out);
+    }
+
+    @Override
     public void add(Tensor x, Tensor y) {
         rows.add(x, y);
     }

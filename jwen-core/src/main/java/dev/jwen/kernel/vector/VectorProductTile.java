@@ -4,7 +4,7 @@ import static dev.jwen.kernel.vector.Lanes.L;
 
 import dev.jwen.kernel.ProductTile;
 
-/** The inner loop that all products have, for packed operands. */
+/** The inner loop that all products have. */
 final class VectorProductTile implements ProductTile {
     private static final int VECTORS = 3;
 
@@ -19,9 +19,12 @@ final class VectorProductTile implements ProductTile {
     }
 
     @Override
-    public void add(long a, boolean byColumns, long b, int depth, long c, long rowBytes) {
-        long row = byColumns ? Float.BYTES : ROW_BYTES;
-        long step = byColumns ? (long) Tiles.ROWS * Float.BYTES : Float.BYTES;
-        Tiles.outer4x3(a, row, step, b, VECTORS * Lanes.BYTES, depth, c, rowBytes);
+    public void add(long a, long aRow, long aStep, long b, long bRow, int depth, long c, long cRow, boolean isFresh) {
+        if (isFresh) {
+            for (int r = 0; r < Tiles.ROWS; r++) {
+                Lanes.clear(c + r * cRow, columns());
+            }
+        }
+        Tiles.outer4x3(a, aRow, aStep, b, bRow, depth, c, cRow);
     }
 }

@@ -82,6 +82,15 @@ public final class VectorRows {
                 (worker, from, to) -> Coarsening.rows(w, from, to, copy, norms));
     }
 
+    /** See {@link dev.jwen.kernel.Kernels#copy}. */
+    public void copy(Tensor x, Tensor out) {
+        Operands.matrix("x", x, x.rows(), x.columns());
+        Operands.matrix("out", out, x.rows(), x.columns());
+        forEachRow(out, (worker, row) -> {
+            MemorySegment.copy(RAM, Lanes.address(x, row), RAM, Lanes.address(out, row), out.rowBytes());
+        });
+    }
+
     /** See {@link dev.jwen.kernel.Kernels#add}. */
     public void add(Tensor x, Tensor y) {
         Operands.matrix("x", x, x.rows(), x.columns());

@@ -18,13 +18,24 @@ final class X86ProductTile implements ProductTile {
 
     private static final int CACHE_LINE = 64;
 
-    private static final int A = Assembler.RDI;
-    private static final int B = Assembler.RSI;
-    private static final int DEPTH_LEFT = Assembler.RDX;
-    private static final int C = Assembler.RCX;
-    private static final int C_ROW = Assembler.R8;
-    private static final int COUNT = Assembler.RAX;
-    private static final int AHEAD = Assembler.R9;
+    /** Of these, a first register reaches three rows: its own, and those one and two times {@link #STRIDE} further. */
+    private static final int[] A = {Assembler.RDI, Assembler.RAX, Assembler.R10, Assembler.R11, Assembler.RBX};
+
+    private static final int A_ROWS = 3;
+
+    /** Bytes from row to row of a where its rows are runs, or else from column to column. */
+    private static final int STRIDE = Assembler.RSI;
+
+    private static final int B = Assembler.RDX;
+    private static final int B_ROW = Assembler.RCX;
+    private static final int DEPTH_LEFT = Assembler.R8;
+    private static final int C = Assembler.R9;
+    private static final int COUNT = Assembler.RBP;
+
+    /** Above two saved registers and the address of return. */
+    private static final Memory C_ROW = Memory.at(Assembler.RSP, 24);
+
+    private static final Memory FRESH = Memory.at(Assembler.RSP, 32);
 
     private final InstructionSet set;
     private final int rows;
@@ -37,8 +48,8 @@ final class X86ProductTile implements ProductTile {
         int registers = set.vectorBytes() == 64 ? 32 : 16;
         // Beside the sums: a row of b, and two factors in turn.
         rows = (registers - VECTORS - 2) / VECTORS;
-        byRows = MachineCode.install(write(ROW_BYTES, Float.BYTES), arena);
-        byColumns = MachineCode.install(write(Float.BYTES, rows * Float.BYTES), arena);
+        byRows = MachineCode.install(write(true), arena);
+        byColumns = MachineCode.install(write(false), arena);
     }
 
     @Override
@@ -52,46 +63,92 @@ final class X86ProductTile implements ProductTile {
     }
 
     @Override
-    public void add(long a, boolean isByColumns, long b, int depth, long c, long rowBytes) {
-        MachineCode.call(isByColumns ? byColumns : byRows, a, b, depth, c, rowBytes, 0, 0, 0, 0);
+    public void add(long a, long aRow, long aStep, long b, long bRow, int depth, long c, long cRow, boolean isFresh) {
+        boolean isByRows = aStep == Float.BYTES;
+        MachineCode.call(
+                isByRows ? byRows : byColumns, a, isByRows ? aRow : aStep, b, bRow, depth, c, cRow, isFresh ? 1 : 0, 0);
     }
 
     /**
-     * (a, b, depth, c, bytes from row to row of c)
+     * (a, stride, b, bytes from row to row of b, depth, c, bytes from row to row of c, whether the sum is written)
      *
-     * @param row bytes from one row of a to the next
-     * @param step bytes from one column of a to the next
+     * @param isByRows whether the rows of a are runs, rather than its columns
      */
-    private byte[] write(int row, int step) {
+    private byte[] write(boolean isByRows) {
         Assembler asm = new Assembler(set.vectorBytes());
-        asm.mov(AHEAD, C);
+        asm.push(Assembler.RBX);
+        asm.push(COUNT);
+        prefetch(asm);
         for (int r = 0; r < rows; r++) {
-            for (int at = 0; at < VECTORS * set.vectorBytes(); at += CACHE_LINE) {
-                asm.prefetch(Memory.at(AHEAD, at));
-            }
-            asm.add(AHEAD, C_ROW);
             for (int v = 0; v < VECTORS; v++) {
-                int sum = sum(r, v);
-                asm.op(Instruction.VPXOR, sum, sum, sum);
+                asm.op(Instruction.VPXOR, sum(r, v), sum(r, v), sum(r, v));
+            }
+        }
+        if (isByRows) {
+            for (int i = 1; i < firsts(); i++) {
+                asm.lea(A[i], Memory.at(A[i - 1], STRIDE, 2, 0));
+                asm.add(A[i], STRIDE);
             }
         }
         asm.mov(COUNT, DEPTH_LEFT);
         asm.shiftRight(COUNT, Integer.numberOfTrailingZeros(STEPS));
-        repeatAny(asm, COUNT, () -> steps(asm, STEPS, row, step));
+        repeatAny(asm, COUNT, () -> steps(asm, STEPS, isByRows));
         asm.shiftLeft(DEPTH_LEFT, Long.SIZE - Integer.numberOfTrailingZeros(STEPS));
         asm.shiftRight(DEPTH_LEFT, Long.SIZE - Integer.numberOfTrailingZeros(STEPS));
-        repeatAny(asm, DEPTH_LEFT, () -> steps(asm, 1, row, step));
-        for (int r = 0; r < rows; r++) {
-            for (int v = 0; v < VECTORS; v++) {
-                Memory c = Memory.at(C, v * set.vectorBytes());
-                asm.op(Instruction.VADDPS, sum(r, v), sum(r, v), c);
-                asm.op(Instruction.VMOVUPS_STORE, sum(r, v), c);
-            }
-            asm.add(C, C_ROW);
-        }
+        repeatAny(asm, DEPTH_LEFT, () -> steps(asm, 1, isByRows));
+        writeSums(asm);
+        asm.pop(COUNT);
+        asm.pop(Assembler.RBX);
         asm.vzeroupper();
         asm.ret();
         return asm.finish();
+    }
+
+    /** Asks for the tile of c, which is wanted when the sums are done. */
+    private void prefetch(Assembler asm) {
+        int ahead = A[1];
+        int row = A[2];
+        asm.mov(ahead, C);
+        asm.mov(row, C_ROW);
+        for (int r = 0; r < rows; r++) {
+            for (int at = 0; at < VECTORS * set.vectorBytes(); at += CACHE_LINE) {
+                asm.prefetch(Memory.at(ahead, at));
+            }
+            asm.add(ahead, row);
+        }
+    }
+
+    private void writeSums(Assembler asm) {
+        int row = A[1];
+        int fresh = A[2];
+        Label add = new Label();
+        Label end = new Label();
+        asm.mov(row, C_ROW);
+        asm.mov(fresh, FRESH);
+        asm.addConstant(fresh, 0);
+        asm.jumpIfZero(add);
+        writeSums(asm, row, false);
+        asm.jump(end);
+        asm.bind(add);
+        writeSums(asm, row, true);
+        asm.bind(end);
+    }
+
+    private void writeSums(Assembler asm, int row, boolean isAdded) {
+        for (int r = 0; r < rows; r++) {
+            for (int v = 0; v < VECTORS; v++) {
+                Memory c = Memory.at(C, v * set.vectorBytes());
+                if (isAdded) {
+                    asm.op(Instruction.VADDPS, sum(r, v), sum(r, v), c);
+                }
+                asm.op(Instruction.VMOVUPS_STORE, sum(r, v), c);
+            }
+            asm.add(C, row);
+        }
+    }
+
+    private int firsts() {
+        return Math.ceilDiv(rows, A_ROWS);
     }
 
     /** Repeats {@code body} as often as {@code counter} says. */
@@ -107,22 +164,32 @@ final class X86ProductTile implements ProductTile {
         asm.bind(end);
     }
 
-    private void steps(Assembler asm, int count, int row, int step) {
-        int vector = set.vectorBytes();
+    private void steps(Assembler asm, int count, boolean isByRows) {
         for (int k = 0; k < count; k++) {
             for (int v = 0; v < VECTORS; v++) {
-                asm.op(Instruction.VMOVUPS, v, Memory.at(B, (k * VECTORS + v) * vector));
+                asm.op(Instruction.VMOVUPS, v, Memory.at(B, v * set.vectorBytes()));
             }
+            asm.add(B, B_ROW);
             for (int r = 0; r < rows; r++) {
                 int factor = VECTORS + r % 2;
-                asm.op(Instruction.VBROADCASTSS, factor, Memory.at(A, r * row + k * step));
+                asm.op(Instruction.VBROADCASTSS, factor, isByRows ? inRow(r, k) : Memory.at(A[0], r * Float.BYTES));
                 for (int v = 0; v < VECTORS; v++) {
                     asm.op(Instruction.VFMADD231PS, sum(r, v), factor, v);
                 }
             }
+            if (!isByRows) {
+                asm.add(A[0], STRIDE);
+            }
         }
-        asm.addConstant(A, count * step);
-        asm.addConstant(B, count * VECTORS * vector);
+        for (int i = 0; isByRows && i < firsts(); i++) {
+            asm.addConstant(A[i], count * Float.BYTES);
+        }
+    }
+
+    private static Memory inRow(int r, int k) {
+        int first = A[r / A_ROWS];
+        int beyond = r % A_ROWS;
+        return beyond == 0 ? Memory.at(first, k * Float.BYTES) : Memory.at(first, STRIDE, beyond, k * Float.BYTES);
     }
 
     private static int sum(int row, int vector) {

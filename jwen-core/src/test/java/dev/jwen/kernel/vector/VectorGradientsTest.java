@@ -137,6 +137,9 @@ class VectorGradientsTest {
         check(Tolerances.SUM, List.of(normal(tokens, k)), (gradients, outs) -> {
             gradients.matmulInput(dy, w, outs.getFirst());
         });
+        check(Tolerances.SUM, List.of(normal(tokens, k)), (gradients, outs) -> {
+            gradients.addMatmulInput(dy, w, outs.getFirst());
+        });
         check(Tolerances.SUM, List.of(normal(n, k)), (gradients, outs) -> {
             gradients.matmulWeight(dy, x, outs.getFirst());
         });

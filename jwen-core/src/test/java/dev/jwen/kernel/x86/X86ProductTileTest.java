@@ -10,7 +10,7 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
-/** The tile in both vector lengths and both packings of its rows, at depths that do and do not fill its loop. */
+/** The tile in both vector lengths, with rows and with columns that are runs, at depths that do and do not fill its loop. */
 class X86ProductTileTest {
     private final SplittableRandom random = new SplittableRandom(20261125);
 
@@ -34,33 +34,39 @@ class X86ProductTileTest {
         try (X86Products products = new X86Products(set)) {
             ProductTile tile = products.productTile();
             for (int depth : new int[] {1, 3, 4, 5, 8, 130, ProductTile.DEPTH}) {
-                check(tile, depth, false);
-                check(tile, depth, true);
+                for (boolean isFresh : new boolean[] {false, true}) {
+                    check(tile, depth, false, isFresh);
+                    check(tile, depth, true, isFresh);
+                }
             }
         }
     }
 
-    private void check(ProductTile tile, int depth, boolean byColumns) {
-        Tensor a = byColumns ? uniform(depth, tile.rows()) : uniform(tile.rows(), ProductTile.ROW_BYTES / Float.BYTES);
-        Tensor b = uniform(depth, tile.columns());
-        // What lies behind a row of the tile stays.
+    /** In the midst of matrices: what lies beside a tile is not read into it, and stays. */
+    private void check(ProductTile tile, int depth, boolean byColumns, boolean isFresh) {
+        Tensor a = byColumns ? uniform(depth, tile.rows() + 5) : uniform(tile.rows(), depth + 7);
+        Tensor b = uniform(depth, tile.columns() + 2);
         Tensor c = uniform(tile.rows(), tile.columns() + 3);
         float[] before = c.toFloats();
         tile.add(
                 a.segment().address(),
-                byColumns,
+                byColumns ? Float.BYTES : a.rowBytes(),
+                byColumns ? a.rowBytes() : Float.BYTES,
                 b.segment().address(),
+                b.rowBytes(),
                 depth,
                 c.segment().address(),
-                c.rowBytes());
+                c.rowBytes(),
+                isFresh);
         for (int i = 0; i < tile.rows(); i++) {
             for (int j = 0; j < c.columns(); j++) {
-                double sum = before[(int) (i * c.columns() + j)];
-                for (int k = 0; k < depth && j < tile.columns(); k++) {
+                boolean isInside = j < tile.columns();
+                double sum = isFresh && isInside ? 0 : before[(int) (i * c.columns() + j)];
+                for (int k = 0; k < depth && isInside; k++) {
                     sum += (double) (byColumns ? a.get(k, i) : a.get(i, k)) * b.get(k, j);
                 }
                 assertThat((double) c.get(i, j))
-                        .as("depth %d, by columns %s, row %d, column %d", depth, byColumns, i, j)
+                        .as("depth %d, by columns %s, fresh %s, row %d, column %d", depth, byColumns, isFresh, i, j)
                         .isCloseTo(sum, within(1e-5));
             }
         }
