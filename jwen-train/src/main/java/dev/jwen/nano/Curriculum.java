@@ -15,6 +15,9 @@ import org.jspecify.annotations.Nullable;
  * behind a system message, or be asked where a calculator lies at hand that it does not need.
  */
 final class Curriculum {
+    /** The share of training in which pictures are described and nothing else. */
+    private static final double SEEING = 0.03;
+
     private static final List<String> SYSTEM = List.of(
             "You are a helpful assistant.",
             "You are jwen-nano.",
@@ -28,7 +31,11 @@ final class Curriculum {
      * @param from the share of training after which it begins, 0 to 1
      * @param to the share of training after which it ends
      */
-    record Share(Skill skill, double weight, double from, double to) {}
+    record Share(Skill skill, double weight, double from, double to) {
+        boolean isOn(double done) {
+            return from <= done && done <= to;
+        }
+    }
 
     /**
      * One lesson.
@@ -38,14 +45,9 @@ final class Curriculum {
     record Lesson(Conversation conversation, @Nullable Boolean thinking) {}
 
     private final List<Share> shares;
-    private final List<Skill> small;
 
     private Curriculum(List<Share> shares) {
         this.shares = List.copyOf(shares);
-        this.small = shares.stream()
-                .map(Share::skill)
-                .filter(skill -> isSmall(skill.name()))
-                .toList();
     }
 
     /** These skills in equal shares from beginning to end. */
@@ -54,18 +56,21 @@ final class Curriculum {
                 skills.stream().map(skill -> new Share(skill, 1, 0, 1)).toList());
     }
 
-    /** All skills of jwen-nano; pictures begin with one question about one figure. */
+    /**
+     * All skills of jwen-nano. It learns to see before it learns anything else: among lessons of all kinds nothing but
+     * colours would be seen for a long time, as the network that the pictures are for changes with every step.
+     */
     static Curriculum all() {
         List<Share> shares = new ArrayList<>();
+        shares.add(new Share(SightSkills.first(), 4, 0, 0.2));
         for (Skill skill : TextSkills.all()) {
-            shares.add(new Share(skill, weight(skill.name()), 0, 1));
+            shares.add(new Share(skill, weight(skill.name()), SEEING, 1));
         }
         for (Skill skill : TalkSkills.all()) {
-            shares.add(new Share(skill, weight(skill.name()), 0, 1));
+            shares.add(new Share(skill, weight(skill.name()), SEEING, 1));
         }
-        shares.add(new Share(SightSkills.first(), 4, 0, 0.2));
         for (Skill skill : SightSkills.all()) {
-            shares.add(new Share(skill, weight(skill.name()), 0.05, 1));
+            shares.add(new Share(skill, weight(skill.name()), SEEING, 1));
         }
         return new Curriculum(shares);
     }
@@ -111,6 +116,11 @@ final class Curriculum {
             messages.add(Message.system(SYSTEM.get(random.nextInt(SYSTEM.size()))));
         }
         boolean hasTools = !demonstration.tools().isEmpty();
+        List<Skill> small = shares.stream()
+                .filter(share -> share.isOn(done))
+                .map(Share::skill)
+                .filter(other -> isSmall(other.name()))
+                .toList();
         boolean mayFollow = !small.isEmpty() && !skill.name().equals("bug-fix"); // that is long enough
         if (mayFollow && random.nextInt(4) == 0) {
             int earlier = random.nextInt(1, 4);
@@ -140,11 +150,11 @@ final class Curriculum {
     private Skill skill(SplittableRandom random, double done) {
         double total = 0;
         for (Share share : shares) {
-            total += share.from <= done && done <= share.to ? share.weight : 0;
+            total += share.isOn(done) ? share.weight : 0;
         }
         double at = random.nextDouble() * total;
         for (Share share : shares) {
-            at -= share.from <= done && done <= share.to ? share.weight : 0;
+            at -= share.isOn(done) ? share.weight : 0;
             if (at < 0) {
                 return share.skill;
             }

@@ -61,7 +61,7 @@ public record Recipe(
                 1_536,
                 12_000,
                 32,
-                new TrainOptions(13_000, 1.5e-3, 0.01, 0.05, 1.0, Schedule.trapezoid(0.01, 0.5), 4_096),
+                new TrainOptions(12_000, 1.5e-3, 0.01, 0.05, 1.0, Schedule.trapezoid(0.005, 0.6), 4_096),
                 Curriculum.all());
     }
 
