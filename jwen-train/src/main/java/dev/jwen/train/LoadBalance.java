@@ -11,6 +11,7 @@ final class LoadBalance {
     private final double[] chosen;
     private final double[] probability;
     private long tokens;
+    private double share = 1;
 
     /** @param coefficient what the loss is multiplied with where it is added to that of the tokens */
     LoadBalance(double coefficient, int experts) {
@@ -19,7 +20,13 @@ final class LoadBalance {
         this.probability = new double[experts];
     }
 
-    void clear() {
+    /**
+     * Begins a batch.
+     *
+     * @param share of the tokens of a step that are in it: the loss counts once for a step, however that is cut
+     */
+    void begin(double share) {
+        this.share = share;
         Arrays.fill(chosen, 0);
         Arrays.fill(probability, 0);
         tokens = 0;
@@ -42,11 +49,11 @@ final class LoadBalance {
         for (int e = 0; e < chosen.length && tokens > 0; e++) {
             sum += chosen[e] / tokens * (probability[e] / tokens);
         }
-        return coefficient * chosen.length * sum;
+        return share * coefficient * chosen.length * sum;
     }
 
     /** Gradient for the probability of expert {@code e} at any one token. */
     double gradient(int e) {
-        return tokens == 0 ? 0 : coefficient * chosen.length * (chosen[e] / tokens) / tokens;
+        return tokens == 0 ? 0 : share * coefficient * chosen.length * (chosen[e] / tokens) / tokens;
     }
 }

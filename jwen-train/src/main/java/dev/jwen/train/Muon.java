@@ -1,6 +1,7 @@
 package dev.jwen.train;
 
 import dev.jwen.kernel.Backends;
+import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.Scratch;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
@@ -50,20 +51,20 @@ final class Muon implements Optimizer, AutoCloseable {
     /**
      * An optimiser that remembers nothing yet.
      *
-     * @param threads that share the matrices; what comes out does not depend on it
+     * @param kernels whose back end and number of threads are used; what comes out does not depend on the number
      * @param rows of the matrices that a parameter is made of, one upon another
      * @param rate what the learning rate of a parameter is multiplied with
      * @param rest for the parameters that are no hidden matrices
      */
     Muon(
             Options options,
-            int threads,
+            Kernels kernels,
             Function<Parameter, List<Long>> rows,
             ToDoubleFunction<Parameter> rate,
             Optimizer rest) {
         this.options = options;
-        for (int i = 0; i < threads; i++) {
-            backends.add(Backends.openForTraining(null, 1));
+        for (int i = 0; i < kernels.threads(); i++) {
+            backends.add(Backends.openForTraining(kernels.name(), 1));
         }
         this.parts = parameter -> parts(parameter.value(), rows.apply(parameter));
         this.rate = rate;

@@ -64,14 +64,17 @@ final class Network implements AutoCloseable {
      * {@link Parameters#collect}.
      *
      * @param scale what each target's weight is multiplied with: one over the sum of the weights of a whole step
+     * @param share of the tokens of the step that are in the batch
      * @return by target, log p
      */
-    float[] train(Packed batch, double scale) {
+    float[] train(Packed batch, double scale, double share) {
+        balance.begin(share);
         return pass(batch, scale, true);
     }
 
     /** log p of every target. */
     float[] evaluate(Packed batch) {
+        balance.begin(1);
         return pass(batch, 0, false);
     }
 
@@ -88,7 +91,6 @@ final class Network implements AutoCloseable {
         Weights dw = parameters.gradients();
         long tokens = batch.size();
         long hidden = config.hiddenSize();
-        balance.clear();
         try (Scratch kept = kernels.scratch()) {
             Arithmetic math = new Arithmetic(kernels, gradients, kept, pool);
             Tensor cos = kept.f32(tokens, config.rope().rotaryDim() / 2);

@@ -78,7 +78,7 @@ public final class Trainer implements AutoCloseable {
                 ? null
                 : new Muon(
                         new Muon.Options(options.muonLearningRate(), MOMENTUM, options.decay()),
-                        kernels.threads(),
+                        kernels,
                         parameter -> parts(config, parameter),
                         parameter -> 1,
                         adamW);
@@ -157,8 +157,9 @@ public final class Trainer implements AutoCloseable {
         double loss = 0;
         int tokens = 0;
         int count = 0;
+        double all = documents.stream().mapToDouble(Document::length).sum();
         for (Packed batch : pack(documents)) {
-            float[] logProbabilities = network.train(batch, 1 / targets);
+            float[] logProbabilities = network.train(batch, 1 / targets, batch.size() / all);
             loss += loss(batch, logProbabilities) / targets;
             tokens += batch.size();
             count += logProbabilities.length;

@@ -47,10 +47,17 @@ class LoadBalanceTest {
     }
 
     @Test
-    void nothingIsLeftAfterClearing() {
+    void aBatchBeginsWithNothingAndCountsByItsShareOfAStep() {
         LoadBalance balance = balance(PROBABILITIES);
-        balance.clear();
+        double loss = balance.loss();
+        double gradient = balance.gradient(1);
+        balance.begin(0.25);
         assertThat(balance.loss()).isZero();
-        assertThat(balance.gradient(0)).isZero();
+        assertThat(balance.gradient(1)).isZero();
+        for (int t = 0; t < PROBABILITIES.length; t++) {
+            balance.add(PROBABILITIES[t], CHOSEN[t]);
+        }
+        assertThat(balance.loss()).isCloseTo(loss / 4, within(1e-15));
+        assertThat(balance.gradient(1)).isCloseTo(gradient / 4, within(1e-15));
     }
 }

@@ -3,6 +3,7 @@ package dev.jwen.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.jwen.kernel.Backends;
 import dev.jwen.tensor.Tensor;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -22,12 +23,16 @@ class MuonTest {
     @AfterEach
     void close() {
         opened.forEach(Muon::close);
+        backend.close();
     }
+
+    private final Backends.Training backend = Backends.openForTraining(null, 2);
 
     private final List<Muon> opened = new ArrayList<>();
 
     private Muon muon(double decay, List<Long> parts, Optimizer rest) {
-        Muon muon = new Muon(new Muon.Options(RATE, 0.95, decay), 2, parameter -> parts, parameter -> 1, rest);
+        Muon muon = new Muon(
+                new Muon.Options(RATE, 0.95, decay), backend.kernels(), parameter -> parts, parameter -> 1, rest);
         opened.add(muon);
         return muon;
     }

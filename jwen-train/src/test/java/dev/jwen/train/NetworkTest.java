@@ -62,7 +62,7 @@ class NetworkTest {
         Map<String, float[]> gradients(Packed... batches) {
             parameters.clearGradients();
             for (Packed batch : batches) {
-                network.train(batch, 1);
+                network.train(batch, 1, 1);
             }
             parameters.collect();
             Map<String, float[]> gradients = new LinkedHashMap<>();

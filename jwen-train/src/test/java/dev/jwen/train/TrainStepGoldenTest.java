@@ -33,7 +33,7 @@ class TrainStepGoldenTest {
                     new Network(config, null, parameters, kernels, gradients, config.vocabSize(), BALANCE)) {
                 Packed batch = new Packed(documents(golden), ModelInput.Placeholders.NONE);
                 double scale = 1.0 / batch.targets().length;
-                float[] logProbabilities = network.train(batch, scale);
+                float[] logProbabilities = network.train(batch, scale, 1);
                 parameters.collect();
 
                 double loss = network.balanceLoss() * (config.isMoe() ? 1 : 0);
