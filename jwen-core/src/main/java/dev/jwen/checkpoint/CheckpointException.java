@@ -34,7 +34,7 @@ public final class CheckpointException extends RuntimeException {
 
     /** An error in a file that only a good copy can mend. */
     static CheckpointException damaged(Object where, String sentence, @Nullable Object... arguments) {
-        return in(where, sentence + ". The file is damaged or cut short; fetch it again.", arguments);
+        return in(where, sentence + ". The file is damaged or cut short; get a good copy of it.", arguments);
     }
 
     /** A word from a file, short and without control characters. */

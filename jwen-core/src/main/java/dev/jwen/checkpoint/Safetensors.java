@@ -88,7 +88,7 @@ public final class Safetensors implements AutoCloseable {
         if (length < 2 || length > MAX_HEADER || length > file.size() - Long.BYTES) {
             throw CheckpointException.in(
                     path(),
-                    "its header claims %d bytes, but the file has %d. It is not a safetensors file, or is cut short; fetch it again.",
+                    "its header claims %d bytes, but the file has %d. It is not a safetensors file, or is cut short; get a good copy of it.",
                     length,
                     file.size());
         }
