@@ -100,7 +100,8 @@ final class BenchCommand implements Runnable {
             paramLabel = "TYPE",
             split = ",",
             description = "Weight types whose kernels are measured; by default the common ones.")
-    List<DataType> types = KernelBench.TYPES;
+    @Nullable
+    List<DataType> types;
 
     @Option(
             names = "--roofline",
@@ -139,6 +140,9 @@ final class BenchCommand implements Runnable {
         boolean kernelsAlone = options.kernels != null && (options.model == null || options.kernels.isEmpty());
         if (roofline != null && !kernelsAlone) {
             throw new CommandException("--roofline draws what --kernels measures; add --kernels and leave out -m");
+        }
+        if (types != null && !kernelsAlone) {
+            throw new CommandException("--types chooses among what --kernels measures; add --kernels and leave out -m");
         }
         if (kernelsAlone) {
             measureKernels();
@@ -192,7 +196,7 @@ final class BenchCommand implements Runnable {
                             BenchTables.kernel(out, speed, limit);
                         }
                     })
-                    .run(types);
+                    .run(types == null ? KernelBench.TYPES : types);
             if (json) {
                 Map<String, Object> record = new LinkedHashMap<>();
                 record.put("backends", kernels.name());
