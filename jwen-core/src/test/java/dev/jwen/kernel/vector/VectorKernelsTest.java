@@ -451,9 +451,11 @@ class VectorKernelsTest {
 
     @Test
     void theDeltaRuleAgreesForEveryLengthUpTo200() {
-        DeltaHeads heads = new DeltaHeads(1, 2, 32, 48, false);
+        DeltaHeads chunked = new DeltaHeads(1, 2, 32, 48, false);
+        DeltaHeads stepped = new DeltaHeads(1, 2, 32, 32, false);
         for (int length = 1; length <= 200; length += length < 70 ? 1 : 13) {
-            checkDelta(heads, 1, new Span(0, length, 0));
+            checkDelta(chunked, 1, new Span(0, length, 0));
+            checkDelta(stepped, 1, new Span(0, length, 0));
         }
     }
 
@@ -464,6 +466,8 @@ class VectorKernelsTest {
             checkDelta(new DeltaHeads(1, 2, 24, 256, tiled), 1, new Span(0, 1, 9), new Span(1, 5, 0));
             checkDelta(new DeltaHeads(2, 4, 16, 16, tiled), 1, new Span(0, 17, 9), new Span(17, 1, 0));
             checkDelta(new DeltaHeads(3, 3, 20, 33, tiled), 1, new Span(0, 2, 9), new Span(2, 67, 0));
+            checkDelta(new DeltaHeads(3, 3, 37, 33, tiled), 1, new Span(0, 2, 9), new Span(2, 67, 0));
+            checkDelta(new DeltaHeads(1, 2, 16, 48, tiled), 1, new Span(0, 20, 9), new Span(20, 1, 0));
         }
     }
 
@@ -478,14 +482,20 @@ class VectorKernelsTest {
 
     @Test
     void splittingAPromptDoesNotChangeTheState() {
-        DeltaHeads heads = new DeltaHeads(2, 4, 32, 32, false);
+        for (int size : new int[] {32, 48}) {
+            splittingDoesNotChangeTheState(size);
+        }
+    }
+
+    private void splittingDoesNotChangeTheState(int size) {
+        DeltaHeads heads = new DeltaHeads(2, 4, size, size, false);
         DeltaInput input = new DeltaInput(heads, 150, 0.1);
-        Tensor start = normal(4 * 32, 32);
+        Tensor start = normal(4 * size, size);
         for (Kernels kernels : VECTOR) {
             Tensor whole = copy(start);
-            float[] expected = run(kernels, 150, 128, out -> input.run(kernels, 0, 150, whole, out));
+            float[] expected = run(kernels, 150, 4 * size, out -> input.run(kernels, 0, 150, whole, out));
             Tensor state = copy(start);
-            float[] split = run(kernels, 150, 128, out -> {
+            float[] split = run(kernels, 150, 4 * size, out -> {
                 int from = 0;
                 for (int count : new int[] {1, 15, 16, 17, 64, 1, 36}) {
                     input.run(kernels, from, count, state, out.rows(from, count));
