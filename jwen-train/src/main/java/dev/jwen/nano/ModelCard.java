@@ -67,7 +67,7 @@ final class ModelCard {
                 ## How it was made
 
                 `jwen pretrain --recipe nano -o DIR` on two CPU cores: %s million tokens of generated conversations, with
-                Muon for the matrices of the text layers and AdamW for the rest. Tokenizer, template and weights are
+                Muon for the matrices of the layers and AdamW for the rest. Tokenizer, template and weights are
                 Jwen's own. Log, report and evaluation are in `docs/nano` of the repository.
                 """.formatted(String.format(Locale.ROOT, "%.0f", tokens / 1e6)));
         return card.toString();
