@@ -12,6 +12,7 @@ if [ $# -eq 0 ]; then
     './jwen run "What is 48231 + 9977?"' \
     './jwen run "Use the calculator: 318 * 27"' \
     './jwen run "How many r are in strawberry?"' \
+    './jwen run --image docs/nano/picture.png "What do you see?"' \
     './jwen run "Who won the world cup in 1998?"' \
     './jwen run "How do I download another model?"'
 fi
