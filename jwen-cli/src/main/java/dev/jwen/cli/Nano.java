@@ -15,7 +15,7 @@ final class Nano {
     static final String HOME = "jwen.home";
 
     static final String NOTE =
-            "jwen-nano: a very small model that Jwen trained itself; it adds, counts letters and uses a calculator."
+            "jwen-nano: a very small model that Jwen trained itself; it adds, counts letters and names plain figures."
                     + " A real one: jwen pull Qwen/Qwen3.5-0.8B, then -m Qwen/Qwen3.5-0.8B.";
 
     private Nano() {}
