@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.jwen.checkpoint.Checkpoint;
 import dev.jwen.model.Config;
+import dev.jwen.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -59,6 +60,33 @@ class ParametersTest {
         double patch = 0.05 / Math.sqrt(1536);
         assertThat(deviation(parameters, "visual.patch_embed.proj.weight")).isCloseTo(patch, within(0.1 * patch));
         assertThat(deviation(parameters, "embed_tokens.weight")).isCloseTo(0.02, within(0.002));
+    }
+
+    @Test
+    void theTowerStartsWithWaves() {
+        Parameters parameters = initialised(5);
+        requireSmooth(parameters.get("visual.patch_embed.proj.weight").value().toFloats(), 1, 16);
+        Tensor positions = parameters.get("visual.pos_embed.weight").value();
+        int width = (int) positions.columns();
+        int side = (int) Math.round(Math.sqrt((double) positions.rows()));
+        requireSmooth(positions.toFloats(), width, side);
+        assertThat(deviation(parameters, "visual.pos_embed.weight")).isCloseTo(0.7, within(0.15));
+    }
+
+    /** Neighbours in a row differ much less than values do: noise would differ by √2 deviations. */
+    private static void requireSmooth(float[] values, int step, int side) {
+        double squares = 0;
+        double differences = 0;
+        int pairs = 0;
+        for (int i = 0; i < values.length; i++) {
+            squares += (double) values[i] * values[i];
+            if (i / step % side != side - 1) {
+                double difference = values[i + step] - values[i];
+                differences += difference * difference;
+                pairs++;
+            }
+        }
+        assertThat(Math.sqrt(differences / pairs / (squares / values.length))).isBetween(0.01, 1.1);
     }
 
     @Test
