@@ -45,7 +45,8 @@ final class ListCommand implements Runnable {
             return;
         }
         if (models.isEmpty()) {
-            out.println("There are no models in %s. Fetch one: jwen pull Qwen/Qwen3.5-4B".formatted(cache));
+            out.println("There are no models in %s; %s came with Jwen. Fetch one: jwen pull Qwen/Qwen3.5-4B"
+                    .formatted(cache, Nano.NAME));
             out.flush();
             return;
         }

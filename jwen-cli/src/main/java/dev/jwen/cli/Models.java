@@ -50,8 +50,8 @@ final class Models {
             name = ModelName.of(model);
         } catch (HubException e) {
             throw new CommandException(
-                    "%s does not exist. Name a model directory, a .safetensors file, a .gguf file, or a model that was pulled ('jwen list' shows them)."
-                            .formatted(Printable.text(model)),
+                    "%s does not exist. Name a model directory, a .safetensors file, a .gguf file, a model that was pulled ('jwen list' shows them), or %s, which came with Jwen."
+                            .formatted(Printable.text(model), Nano.NAME),
                     e);
         }
         try {

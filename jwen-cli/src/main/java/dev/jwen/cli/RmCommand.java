@@ -50,6 +50,10 @@ final class RmCommand implements Runnable {
     @Override
     public void run() {
         PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
+        if (name.equals(Nano.NAME)) {
+            throw new CommandException(
+                    "%s came with Jwen and was not pulled; there is nothing to remove".formatted(name));
+        }
         ModelName model = ModelName.of(name);
         if (revision != null) {
             model = model.atRevision(revision);

@@ -211,6 +211,7 @@ class HubCommandsTest {
         assertThat(snapshot).doesNotExist();
         assertThat(jwen("list").out).contains("There are no models in " + cache);
         assertThat(jwen("rm", "-y", "a/tiny").err).contains("nothing to remove");
+        assertThat(jwen("rm", "-y", "jwen-nano").err).contains("jwen-nano came with Jwen");
     }
 
     @Test
