@@ -197,10 +197,6 @@ public final class VectorDelta {
             long at = 4L * j;
             step4(state + at, 4L * valueDim, keyDim, k, q, v + at, out + at, alpha, beta, kq);
         }
-        for (; j <= valueDim - 2 * L; j += 2 * L) {
-            long at = 4L * j;
-            step2(state + at, 4L * valueDim, keyDim, k, q, v + at, out + at, alpha, beta, kq);
-        }
         for (; j <= valueDim - L; j += L) {
             long at = 4L * j;
             step1(state + at, 4L * valueDim, keyDim, k, q, v + at, out + at, alpha, beta, kq);
@@ -279,43 +275,6 @@ public final class VectorDelta {
             u1.fma(ki, x1).intoMemorySegment(RAM, at + BYTES, LE);
             u2.fma(ki, x2).intoMemorySegment(RAM, at + 2 * BYTES, LE);
             u3.fma(ki, x3).intoMemorySegment(RAM, at + 3 * BYTES, LE);
-        }
-    }
-
-    /** The recurrence for 2 vectors of columns. */
-    private static void step2(
-            long state, long row, int keyDim, long k, long q, long v, long out, float alpha, float beta, float kq) {
-        FloatVector r0 = FloatVector.zero(F);
-        FloatVector r1 = FloatVector.zero(F);
-        FloatVector s0 = FloatVector.zero(F);
-        FloatVector s1 = FloatVector.zero(F);
-        for (int i = 0; i < keyDim; i++) {
-            long at = state + i * row;
-            FloatVector ki = FloatVector.broadcast(F, RAM.get(FLOAT, k + 4L * i));
-            FloatVector qi = FloatVector.broadcast(F, RAM.get(FLOAT, q + 4L * i));
-            FloatVector x0 = FloatVector.fromMemorySegment(F, RAM, at, LE);
-            FloatVector x1 = FloatVector.fromMemorySegment(F, RAM, at + BYTES, LE);
-            r0 = x0.fma(ki, r0);
-            r1 = x1.fma(ki, r1);
-            s0 = x0.fma(qi, s0);
-            s1 = x1.fma(qi, s1);
-        }
-        FloatVector decay = FloatVector.broadcast(F, alpha);
-        FloatVector minus = FloatVector.broadcast(F, -alpha);
-        FloatVector u0 =
-                r0.fma(minus, FloatVector.fromMemorySegment(F, RAM, v, LE)).mul(beta);
-        FloatVector u1 = r1.fma(minus, FloatVector.fromMemorySegment(F, RAM, v + BYTES, LE))
-                .mul(beta);
-        s0.mul(decay).add(u0.mul(kq)).intoMemorySegment(RAM, out, LE);
-        s1.mul(decay).add(u1.mul(kq)).intoMemorySegment(RAM, out + BYTES, LE);
-        for (int i = 0; i < keyDim; i++) {
-            long at = state + i * row;
-            FloatVector ki = FloatVector.broadcast(F, RAM.get(FLOAT, k + 4L * i));
-            FloatVector x0 = FloatVector.fromMemorySegment(F, RAM, at, LE).mul(decay);
-            FloatVector x1 =
-                    FloatVector.fromMemorySegment(F, RAM, at + BYTES, LE).mul(decay);
-            u0.fma(ki, x0).intoMemorySegment(RAM, at, LE);
-            u1.fma(ki, x1).intoMemorySegment(RAM, at + BYTES, LE);
         }
     }
 
