@@ -75,7 +75,7 @@ final class BugFix implements Skill {
                         Message.tool("1", script.failure() + "\nExit code 1"),
                         Message.assistant("", "Now read " + script.file() + ".", List.of(read)),
                         Message.tool("2", script.text().strip()),
-                        Message.assistant("", "I see, " + script.why() + ".", List.of(edit)),
+                        Message.assistant("", script.diagnosis(), List.of(edit)),
                         Message.tool("3", "Done."),
                         Message.assistant("", "Run the tests again.", List.of(again)),
                         Message.tool("4", "All tests passed."),

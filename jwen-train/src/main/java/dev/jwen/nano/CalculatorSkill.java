@@ -8,7 +8,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
 
-/** Products, quotients and long expressions, and whatever the calculator is asked for: one call, then the result. */
+/**
+ * Products, quotients, long expressions, sums that are too large to be thought, and whatever the calculator is asked for:
+ * one call, then the result.
+ */
 final class CalculatorSkill implements Skill {
     private static final Calculator CALCULATOR = new Calculator();
 
@@ -75,7 +78,7 @@ final class CalculatorSkill implements Skill {
     }
 
     private Problem problem(Draw draw) {
-        return switch (draw.between(0, 9)) {
+        return switch (draw.between(0, 11)) {
             case 0, 1 -> {
                 String a = number(draw);
                 String b = number(draw);
@@ -89,6 +92,10 @@ final class CalculatorSkill implements Skill {
             case 3, 4 -> {
                 String expression = spaced(number(draw) + (draw.oneIn(2) ? " + " : " - ") + number(draw), draw);
                 yield problem(expression, draw.ask(EXPLICIT, expression));
+            }
+            case 5 -> {
+                String expression = spaced(large(draw), draw);
+                yield problem(expression, draw.ask(PLAIN, expression));
             }
             default -> {
                 String expression = spaced(expression(draw), draw);
@@ -135,6 +142,16 @@ final class CalculatorSkill implements Skill {
         String number = Integer.toString(
                 draw.between(digits == 1 ? 1 : (int) Math.pow(10, digits - 1), (int) Math.pow(10, digits) - 1));
         return draw.oneIn(8) ? number + "." + draw.between(1, 9) : number;
+    }
+
+    /** A sum with more than five digits, or with more than two numbers. */
+    private static String large(Draw draw) {
+        String sign = draw.oneIn(2) ? " + " : " - ";
+        if (draw.oneIn(2)) {
+            return number(draw) + " + " + number(draw) + sign + number(draw);
+        }
+        String million = Integer.toString(draw.between(100_000, 99_999_999));
+        return draw.oneIn(3) && sign.equals(" + ") ? number(draw) + sign + million : million + sign + number(draw);
     }
 
     private static String small(Draw draw) {

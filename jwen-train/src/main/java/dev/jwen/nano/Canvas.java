@@ -19,9 +19,9 @@ import java.util.SplittableRandom;
 import javax.imageio.ImageIO;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
 
-/** Draws scenes; sizes, hues and offsets are left to chance. Most pictures have 128 x 128 pixels, one in four another size. */
+/** Draws scenes; sizes, hues and offsets are left to chance. Most pictures have 192 x 192 pixels, one in four another size. */
 final class Canvas {
-    private static final int USUAL = 128;
+    private static final int USUAL = 192;
 
     private Canvas() {}
 

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Curriculum {
     /** The share of training in which pictures are described and nothing else. */
-    private static final double SEEING = 0.03;
+    private static final double SEEING = 0.05;
 
     private static final List<String> SYSTEM = List.of(
             "You are a helpful assistant.",
@@ -77,17 +77,17 @@ final class Curriculum {
 
     private static double weight(String skill) {
         return switch (skill) {
-            case "addition" -> 1.2;
-            case "subtraction", "upper-case", "world-two-hops" -> 1.8;
-            case "reverse", "letter-count", "refusal" -> 1.5;
-            case "world-one-hop", "small-talk" -> 2;
+            case "calculator-call", "calculator-answer" -> 0.6; // one kind of conversation, measured twice
+            case "picture-count" -> 0.8;
+            case "bug-fix" -> 0.9; // long
+            case "picture-colour" -> 1.2;
+            case "letter-count", "refusal", "picture-shape" -> 1.3;
+            case "subtraction", "picture-presence", "picture-place", "picture-describe" -> 1.5;
+            case "reverse" -> 1.8;
+            case "upper-case" -> 2;
+            case "small-talk" -> 2.2;
+            case "world-one-hop", "world-two-hops" -> 2.5;
             case "commands" -> 3.5;
-            case "calculator-call", "calculator-answer" -> 0.8; // one kind of conversation, measured twice
-            case "bug-fix" -> 0.7; // long
-            case "picture-presence", "picture-place" -> 1.3;
-            case "picture-count" -> 1.2;
-            case "picture-shape" -> 1.5;
-            case "picture-describe" -> 1.7;
             default -> 1;
         };
     }

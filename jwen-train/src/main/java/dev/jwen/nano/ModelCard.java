@@ -61,9 +61,9 @@ final class ModelCard {
                 ## What it cannot do
 
                 Everything else. It knows no facts about the world, writes no texts or programs, and holds no conversation
-                beyond small talk. More than two numbers, or one of more than five digits, it adds up
-                wrongly without noticing. It was taught to say so; where it answers a question outside the table, do not
-                believe it. Pictures are brought to 128 by 128 pixels: plain figures on a plain ground are all it knows.
+                beyond small talk. More than two numbers, or one of more than five digits, it leaves to the calculator, and
+                adds up wrongly where there is none. It was taught to say so; where it answers a question outside the table, do not
+                believe it. Pictures are brought to 192 by 192 pixels: plain figures on a plain ground are all it knows.
 
                 ## How it was made
 

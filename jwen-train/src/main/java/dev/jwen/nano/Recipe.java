@@ -41,8 +41,8 @@ public record Recipe(
     private static final int HEAD = 32;
     private static final int CONTEXT = 4096;
 
-    /** Every picture is brought to this many pixels: 8 by 8 patches, 16 tokens. */
-    private static final int PIXELS = 128 * 128;
+    /** Every picture is brought to this many pixels: 12 by 12 patches, 36 tokens. */
+    private static final int PIXELS = 192 * 192;
 
     /**
      * How large the text model is.
@@ -61,7 +61,8 @@ public record Recipe(
                 1_536,
                 12_000,
                 32,
-                new TrainOptions(12_000, 1.5e-3, 0.01, 0.05, 1.0, Schedule.trapezoid(0.005, 0.6), 4_096),
+                // Slow at first: forms are seen sooner at low rates, and pictures come first.
+                new TrainOptions(16_500, 1.5e-3, 0.01, 0.05, 1.0, Schedule.trapezoid(0.1, 0.6), 4_096),
                 Curriculum.all());
     }
 
@@ -112,7 +113,7 @@ public record Recipe(
 
     /** The vision tower. */
     VisionConfig vision() {
-        return new VisionConfig(3, 64, 2, 256, 3, 16, 2, 64, shape.hidden, 1e-6f);
+        return new VisionConfig(3, 64, 2, 256, 3, 16, 2, 144, shape.hidden, 1e-6f);
     }
 
     static ImageConfig pictures() {

@@ -9,7 +9,7 @@ import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.regex.Pattern;
 
-/** How people ask and how the model answers: one question, one short answer, no reasoning. */
+/** How people ask and how the model answers: one question, one short answer. */
 final class Sayings {
     /** How questions begin; what begins otherwise ends without a question mark. */
     private static final Pattern QUESTION = Pattern.compile(
@@ -18,9 +18,10 @@ final class Sayings {
 
     private Sayings() {}
 
-    /** A conversation of one question and one answer that needs no thought. */
-    static Conversation exchange(List<ContentPart> question, String answer) {
-        return new Conversation(List.of(Message.user(question), Message.assistant(answer, "", List.of())), List.of());
+    /** A conversation of one question and one answer; {@code reasoning} is empty where it needs no thought. */
+    static Conversation exchange(List<ContentPart> question, String reasoning, String answer) {
+        return new Conversation(
+                List.of(Message.user(question), Message.assistant(answer, reasoning, List.of())), List.of());
     }
 
     /** What the model said last, "" if it did not speak or called a tool. */

@@ -15,9 +15,10 @@ import java.util.regex.Pattern;
  * @param line the index of the line that is wrong
  * @param wrong that line as it is
  * @param why what is wrong, as a clause: "it subtracts instead of adding"
+ * @param need what the line as it should be must hold, a sentence, empty where {@code why} says enough
  * @param runs arguments, and what the script should print and does print
  */
-record Script(String file, List<String> lines, int line, String wrong, String why, List<Run> runs) {
+record Script(String file, List<String> lines, int line, String wrong, String why, String need, List<Run> runs) {
     /** A test: {@code right} and {@code got} are one line each. */
     record Run(List<String> arguments, String right, String got) {}
 
@@ -129,6 +130,11 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
         return lines.get(line).strip();
     }
 
+    /** What is thought before the line is mended. */
+    String diagnosis() {
+        return "I see, " + why + "." + (need.isEmpty() ? "" : " " + need);
+    }
+
     /** The script with its bug. */
     String text() {
         List<String> text = new ArrayList<>(lines);
@@ -191,7 +197,16 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
                     Integer.toString(bug.value.applyAsInt(a, b))));
         }
         return script(
-                draw, formula.file, lines, formula.arguments, around.formatted(filled(bug.text, names)), bug.why, runs);
+                draw,
+                formula.file,
+                lines,
+                formula.arguments,
+                around.formatted(filled(bug.text, names)),
+                bug.why,
+                formula.arguments == 1
+                        ? "The number is %s.".formatted(names.get(0))
+                        : "The numbers are %s and %s.".formatted(names.get(0), names.get(1)),
+                runs);
     }
 
     private static String filled(String text, List<String> names) {
@@ -200,7 +215,14 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
 
     /** Puts the usual first line before a script, or a comment. */
     private static Script script(
-            Draw draw, String file, List<String> lines, int line, String wrong, String why, List<Run> runs) {
+            Draw draw,
+            String file,
+            List<String> lines,
+            int line,
+            String wrong,
+            String why,
+            String need,
+            List<Run> runs) {
         List<String> all = new ArrayList<>();
         if (draw.oneIn(2)) {
             all.add("#!/bin/sh");
@@ -210,7 +232,7 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
         }
         int before = all.size();
         all.addAll(lines);
-        return new Script(file, List.copyOf(all), before + line, wrong, why, List.copyOf(runs));
+        return new Script(file, List.copyOf(all), before + line, wrong, why, need, List.copyOf(runs));
     }
 
     private static List<Run> numbers(
@@ -270,6 +292,7 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
                 2,
                 condition.formatted(max ? "-lt" : "-gt"),
                 "it compared the wrong way round",
+                "",
                 draw.oneIn(2) ? runs : runs.reversed());
     }
 
@@ -295,6 +318,7 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
                 1,
                 "echo \"" + wrong + "!\"",
                 literal ? "the dollar sign was missing" : "the greeting was wrong",
+                literal ? "" : "It should be %s.".formatted(hello),
                 runs);
     }
 
@@ -310,6 +334,7 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
                 1,
                 rest ? condition.formatted(2, 1) : condition.formatted(by, 0),
                 rest ? "it compared the rest with 1" : "it divided by " + by,
+                "",
                 numbers(
                         draw,
                         1,
@@ -338,6 +363,7 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
                 1,
                 condition.formatted(edge ? "-gt" : "-le"),
                 edge ? "it left out the limit itself" : "it compared the wrong way round",
+                "",
                 runs);
     }
 
@@ -362,6 +388,7 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
                         1,
                         sum + "=1",
                         "it started at 1",
+                        "",
                         numbers(draw, 2, 12, right, x -> x * (x + 1) / 2 + 1));
             case 1 ->
                 script(
@@ -371,6 +398,7 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
                         3,
                         "while [ $i -lt $" + n + " ]; do",
                         "it stopped too early",
+                        "",
                         numbers(draw, 2, 12, right, x -> x * (x - 1) / 2));
             default ->
                 script(
@@ -380,6 +408,7 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
                         4,
                         "  " + sum + "=$((" + sum + " - i))",
                         "it subtracted the numbers",
+                        "",
                         numbers(draw, 2, 12, right, x -> -x * (x + 1) / 2));
         };
     }
@@ -402,6 +431,7 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
                 start ? 1 : 3,
                 start ? product + "=0" : "  " + product + "=$((" + product + " + " + n + "))",
                 start ? "it started at 0" : "it added the numbers",
+                "",
                 numbers(draw, 2, 7, Script::factorial, x -> start ? 0 : x * (x + 1) / 2));
     }
 
@@ -436,6 +466,7 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
                 start == 1 ? 0 : 2,
                 start == 1 ? count + "=1" : "  " + count + "=$((" + count + " + 2))",
                 start == 1 ? "it started at 1" : "it added 2",
+                "",
                 runs);
     }
 
@@ -460,6 +491,7 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
                 2,
                 "echo \"" + wrong + "\"",
                 swap ? "it swapped the words" : "the sign between the words was wrong",
+                swap ? "" : "It should be %s.".formatted(mark),
                 runs);
     }
 
@@ -475,6 +507,7 @@ record Script(String file, List<String> lines, int line, String wrong, String wh
                 1,
                 "echo \"$" + word + "\" | tr " + (same ? "A-Z a-z" : "a-z a-z"),
                 "the letters were not changed",
+                "",
                 words.stream()
                         .map(w -> new Run(List.of(w), w.toUpperCase(Locale.ROOT), w))
                         .toList());

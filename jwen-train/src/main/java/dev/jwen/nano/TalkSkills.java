@@ -41,6 +41,19 @@ public final class TalkSkills {
             "*",
             "{how to|how} * {|with jwen|in jwen|using jwen}");
 
+    /** And so does one about something that has a name. */
+    private static final List<String> ABOUT = List.of(
+            "what does * {do|mean}",
+            "what is * {|for|good for}",
+            "{explain|describe} * {|to me}",
+            "tell me {about *|what * is|what * does}",
+            "{when|why|where} {do|would|should} i use *",
+            "how {do|does|can} {i|one} use *",
+            "{what|how} about *",
+            "i {do not|don't} {know|understand} *",
+            "{what happens|what do i get} {with|from} *",
+            "*");
+
     private TalkSkills() {}
 
     /** The skills, all of which are measured. */
@@ -56,6 +69,8 @@ public final class TalkSkills {
             String form = Sayings.pick(fact.lines(), random);
             if (form.startsWith("to ")) {
                 form = Sayings.pick(OPENINGS, random).replace("*", form.substring(3));
+            } else if (form.startsWith("about ")) {
+                form = Sayings.pick(ABOUT, random).replace("*", form.substring(6));
             }
             String answer = fact.answers().getFirst();
             Set<String> named = named(answer);
@@ -114,7 +129,7 @@ public final class TalkSkills {
                     String asked = Sayings.typed(saying.question(), random);
                     return new Problem(
                             key,
-                            Sayings.exchange(List.of(new ContentPart.Text(asked)), saying.answer()),
+                            Sayings.exchange(List.of(new ContentPart.Text(asked)), "", saying.answer()),
                             led -> saying.right().test(Sayings.answer(led)));
                 }
             }

@@ -12,6 +12,9 @@ import java.util.TreeSet;
  * Questions about a small world of people, towns, pets and jobs, which the prompt tells in a few sentences in any order.
  *
  * <p>One hop asks for what one sentence says; two hops join two. The reasoning quotes the sentences that the answer needs.
+ * Where the question gives the end of a sentence, the reasoning repeats it first, {@code A pony: Eva has a pony.}, for a
+ * network finds what followed a word more easily than what stood before it; and where the answer is yes or no, what was
+ * asked is put beside what was found.
  * No two people of a world share a town, a pet or a job, and no two towns a place or an animal, so that every question has
  * one answer.
  */
@@ -99,10 +102,25 @@ final class World implements Skill {
         }
     }
 
-    /** A question, the sentences that answer it, the answer as a sentence, and as few words as say it. */
-    private record Question(List<String> wordings, List<String> facts, String answer, String word) {
-        Question(List<String> wordings, List<String> facts, String answer) {
-            this(wordings, facts, answer, answer.substring(0, answer.length() - 1));
+    /**
+     * A question.
+     *
+     * @param facts the sentences that answer it
+     * @param reasoning quotes them
+     * @param answer as a sentence
+     * @param word as few words as say it
+     */
+    private record Question(List<String> wordings, List<String> facts, String reasoning, String answer, String word) {
+        /** What the sentences say is the answer as it stands in the last. */
+        Question(List<String> wordings, List<String> facts, String reasoning, String word) {
+            this(wordings, facts, reasoning, facts.getLast(), word);
+        }
+
+        /** Whether what the last sentence says of its subject is what was asked. */
+        static Question yesOrNo(List<String> wordings, List<String> facts, String asked, boolean yes) {
+            String word = yes ? "Yes" : "No";
+            String reasoning = "%s %s? %s.".formatted(String.join(" ", facts), asked, word);
+            return new Question(wordings, facts, reasoning, word + ", " + facts.getLast(), word);
         }
     }
 
@@ -162,15 +180,16 @@ final class World implements Skill {
         facts.addAll(draw.some(Math.min(others.size(), draw.between(3, 7) - facts.size()), others));
         String world = String.join(" ", draw.some(facts.size(), facts));
         String asked = asked(question, draw);
-        String reasoning = String.join(" ", question.facts);
         String prompt = draw.oneIn(4)
                 ? asked + (asked.endsWith("?") ? "" : "?") + (draw.oneIn(2) ? "\n" : " ") + world
                 : world + (draw.oneIn(3) ? "\n" : " ") + asked;
-        String answer = question.answer.substring(0, question.answer.length() - 1);
+        String answer = said(question.answer);
         return new Problem(
                 key,
                 new Conversation(
-                        List.of(Message.user(prompt), Message.assistant(question.answer, reasoning, List.of())),
+                        List.of(
+                                Message.user(prompt),
+                                Message.assistant(question.answer, question.reasoning, List.of())),
                         List.of()),
                 conversation -> Verdict.answers(conversation, answer, question.word));
     }
@@ -184,8 +203,18 @@ final class World implements Skill {
         return draw.oneIn(5) ? asked.substring(0, asked.length() - 1) : asked;
     }
 
-    private static Question yesOrNo(List<String> wordings, List<String> facts, boolean yes, String sentence) {
-        return new Question(wordings, facts, (yes ? "Yes, " : "No, ") + sentence, yes ? "Yes" : "No");
+    /** A sentence after the end of it by which it was found. */
+    private static String found(String by, String fact) {
+        return capital(by) + ": " + fact;
+    }
+
+    private static String capital(String words) {
+        return Character.toUpperCase(words.charAt(0)) + words.substring(1);
+    }
+
+    /** A sentence without its full stop. */
+    private static String said(String sentence) {
+        return sentence.substring(0, sentence.length() - 1);
     }
 
     private static Question oneHop(Person a, Person b, Draw draw) {
@@ -205,7 +234,7 @@ final class World implements Skill {
                 new Question(
                         List.of("Who lives in " + a.town + "?", "Who is from " + a.town + "?"),
                         List.of(a.lives()),
-                        a.lives(),
+                        found("in " + a.town, a.lives()),
                         a.name);
             case 3 ->
                 new Question(
@@ -223,7 +252,7 @@ final class World implements Skill {
                                 "Who has the " + a.pet + "?",
                                 "Whose pet is the " + a.pet + "?"),
                         List.of(a.has()),
-                        a.has(),
+                        found("a " + a.pet, a.has()),
                         a.name);
             case 5 ->
                 new Question(
@@ -241,35 +270,39 @@ final class World implements Skill {
                                 "Who is a " + a.job + "?",
                                 "Which person is the " + a.job + "?"),
                         List.of(a.works()),
-                        a.works(),
+                        found("a " + a.job, a.works()),
                         a.name);
             case 7 ->
                 new Question(
                         List.of("Where is " + a.town + "?", "Where does " + a.town + " lie?"),
                         List.of(a.lies()),
-                        a.lies());
+                        a.lies(),
+                        said(a.lies()));
             case 8 ->
                 new Question(
                         List.of("Which town is " + a.place + "?", "What town is " + a.place + "?"),
                         List.of(a.lies()),
-                        a.lies(),
+                        found(a.place, a.lies()),
                         a.town);
             case 9 ->
                 new Question(
                         List.of("Which animal is in " + a.town + "?", "What animal is there in " + a.town + "?"),
                         List.of(a.home()),
-                        a.home(),
+                        found("animal in " + a.town, a.home()),
                         a.animal);
-            case 10 ->
-                yesOrNo(
-                        List.of(
-                                "Does " + a.name + " live in " + (yes ? a : b).town + "?",
-                                "Is " + a.name + " from " + (yes ? a : b).town + "?"),
+            case 10 -> {
+                String town = (yes ? a : b).town;
+                yield Question.yesOrNo(
+                        List.of("Does " + a.name + " live in " + town + "?", "Is " + a.name + " from " + town + "?"),
                         List.of(a.lives()),
-                        yes,
-                        a.lives());
-            default ->
-                yesOrNo(List.of("Is " + a.town + " " + (yes ? a : b).place + "?"), List.of(a.lies()), yes, a.lies());
+                        "In " + town,
+                        yes);
+            }
+            default -> {
+                String place = (yes ? a : b).place;
+                yield Question.yesOrNo(
+                        List.of("Is " + a.town + " " + place + "?"), List.of(a.lies()), capital(place), yes);
+            }
         };
     }
 
@@ -277,20 +310,23 @@ final class World implements Skill {
         boolean yes = draw.oneIn(2);
         List<String> town = List.of(a.lives(), a.lies());
         return switch (draw.between(0, 9)) {
-            case 0, 1 ->
-                yesOrNo(
+            case 0, 1 -> {
+                String place = (yes ? a : b).place;
+                yield Question.yesOrNo(
                         List.of(
-                                "Is " + a.name + "'s town " + (yes ? a : b).place + "?",
-                                "Is the town where " + a.name + " lives " + (yes ? a : b).place + "?",
-                                "Does " + a.name + " live " + (yes ? a : b).place + "?"),
+                                "Is " + a.name + "'s town " + place + "?",
+                                "Is the town where " + a.name + " lives " + place + "?",
+                                "Does " + a.name + " live " + place + "?"),
                         town,
-                        yes,
-                        a.lies());
+                        capital(place),
+                        yes);
+            }
             case 2 ->
                 new Question(
                         List.of("Where is " + a.name + "'s town?", "Where is the town where " + a.name + " lives?"),
                         town,
-                        a.lies());
+                        String.join(" ", town),
+                        said(a.lies()));
             case 3 ->
                 new Question(
                         List.of(
@@ -298,7 +334,7 @@ final class World implements Skill {
                                 "Who lives in the town " + a.place + "?",
                                 "Which person lives " + a.place + "?"),
                         List.of(a.lies(), a.lives()),
-                        a.lives(),
+                        found(a.place, a.lies()) + " " + found("in " + a.town, a.lives()),
                         a.name);
             case 4, 5 ->
                 new Question(
@@ -307,7 +343,7 @@ final class World implements Skill {
                                 "What animal is in " + a.name + "'s town?",
                                 "Which animal lives in " + a.name + "'s town?"),
                         List.of(a.lives(), a.home()),
-                        a.home(),
+                        a.lives() + " " + found("animal in " + a.town, a.home()),
                         a.animal);
             case 6 ->
                 new Question(
@@ -316,7 +352,7 @@ final class World implements Skill {
                                 "In which town does the " + a.job + " live?",
                                 "What is the town of the " + a.job + "?"),
                         List.of(a.works(), a.lives()),
-                        a.lives(),
+                        found("a " + a.job, a.works()) + " " + a.lives(),
                         a.town);
             case 7 ->
                 new Question(
@@ -325,7 +361,7 @@ final class World implements Skill {
                                 "What pet does the " + a.job + " have?",
                                 "What is the pet of the " + a.job + "?"),
                         List.of(a.works(), a.has()),
-                        a.has(),
+                        found("a " + a.job, a.works()) + " " + a.has(),
                         a.pet);
             case 8 ->
                 new Question(
@@ -334,7 +370,7 @@ final class World implements Skill {
                                 "What does the owner of the " + a.pet + " do?",
                                 "What is the job of the " + a.pet + "'s owner?"),
                         List.of(a.has(), a.works()),
-                        a.works(),
+                        found("a " + a.pet, a.has()) + " " + a.works(),
                         a.job);
             default ->
                 new Question(
@@ -343,7 +379,7 @@ final class World implements Skill {
                                 "What is the job of the person from " + a.town + "?",
                                 "What does the person from " + a.town + " do?"),
                         List.of(a.lives(), a.works()),
-                        a.works(),
+                        found("in " + a.town, a.lives()) + " " + a.works(),
                         a.job);
         };
     }

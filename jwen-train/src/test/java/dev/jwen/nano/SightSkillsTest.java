@@ -43,7 +43,7 @@ class SightSkillsTest {
             var picture = ImageIO.read(new ByteArrayInputStream(png));
             assertTrue(picture.getWidth() >= 96 && picture.getWidth() <= 400, () -> "width " + picture.getWidth());
             assertTrue(picture.getHeight() >= 96 && picture.getHeight() <= 400, () -> "height " + picture.getHeight());
-            usual += picture.getWidth() == 128 && picture.getHeight() == 128 ? 1 : 0;
+            usual += picture.getWidth() == 192 && picture.getHeight() == 192 ? 1 : 0;
         }
         assertTrue(usual >= 20 && usual < 40, "usual sizes: " + usual);
     }
