@@ -250,6 +250,11 @@ final class EvalCommand implements Runnable {
                             100 * mean,
                             scores.size(),
                             Units.time(Duration.ofMillis(Math.round(1000 * seconds))));
+            String below = scores.stream()
+                    .filter(score -> score.accuracy() < Suite.targets().getOrDefault(score.skill(), 0.0))
+                    .map(Score::skill)
+                    .collect(Collectors.joining(", "));
+            out().println(below.isEmpty() ? "No skill is below its target." : "Below target: " + below + ".");
             out().flush();
         }
     }

@@ -42,6 +42,8 @@ import picocli.CommandLine.Spec;
             "  jwen inspect --tensors --json model.gguf | jq '.tensors[].type'"
         })
 final class InspectCommand implements Runnable {
+    private static final int USUAL_CONTEXT = 32_768;
+
     @Spec
     @Nullable
     CommandSpec spec;
@@ -60,8 +62,10 @@ final class InspectCommand implements Runnable {
     @Option(
             names = {"-c", "--context"},
             paramLabel = "TOKENS",
-            description = "Conversation length for which memory is stated; by default 32768.")
-    int context = 32_768;
+            description =
+                    "Conversation length for which memory is stated; by default 32768, or the model's own if that is shorter.")
+    @Nullable
+    Integer context;
 
     @Option(
             names = "--mmproj",
@@ -79,7 +83,7 @@ final class InspectCommand implements Runnable {
     @Override
     public void run() {
         String model = positional != null ? positional : option;
-        if (context < 1) {
+        if (context != null && context < 1) {
             throw new CommandException("--context must be a positive number of tokens, found " + context);
         }
         CommandLine line = Objects.requireNonNull(spec).commandLine();
@@ -158,6 +162,10 @@ final class InspectCommand implements Runnable {
         }
     }
 
+    private int context(Config config) {
+        return context != null ? context : Math.min(USUAL_CONTEXT, config.maxPositionEmbeddings());
+    }
+
     private Map<String, Object> facts(
             Checkpoint checkpoint, Config config, @Nullable Tower tower, long coarseCopy, List<String> problems) {
         ParameterCount count = ParameterCount.of(checkpoint, config);
@@ -178,10 +186,11 @@ final class InspectCommand implements Runnable {
         facts.put("types", types(checkpoint));
         facts.put("config", checkpoint.config());
         Map<String, Object> memory = new LinkedHashMap<>();
-        memory.put("context_tokens", context);
+        int tokens = context(config);
+        memory.put("context_tokens", tokens);
         memory.put("weights_bytes", textBytes(checkpoint));
         memory.put("kv_bytes_per_token", config.kvBytesPerToken(2));
-        memory.put("kv_bytes", config.kvBytesPerToken(2) * context);
+        memory.put("kv_bytes", config.kvBytesPerToken(2) * tokens);
         memory.put("state_bytes", config.stateBytes());
         memory.put("coarse_output_bytes", coarseCopy);
         facts.put("memory", memory);
@@ -277,8 +286,8 @@ final class InspectCommand implements Runnable {
                 "%s weights, mapped; at %,d tokens %s KV cache, %s recurrent state"
                         .formatted(
                                 Units.bytes(textBytes(checkpoint)),
-                                context,
-                                Units.bytes(config.kvBytesPerToken(2) * context),
+                                context(config),
+                                Units.bytes(config.kvBytesPerToken(2) * context(config)),
                                 Units.bytes(config.stateBytes())));
         if (coarseCopy > 0) {
             row(

@@ -40,8 +40,8 @@ final class ShowCommand implements Runnable {
     @Override
     public void run() {
         if (name.equals(Nano.NAME)) {
-            throw new CommandException("%s came with Jwen and was not pulled; 'jwen inspect %s' says what it is"
-                    .formatted(Nano.NAME, Nano.NAME));
+            show(Nano.find(), Map.of("name", name), Map.of("from", "came with Jwen"));
+            return;
         }
         ModelName model = ModelName.of(name);
         HubCache cache = new HubCache(Models.settings(null).cache());
@@ -51,20 +51,33 @@ final class ShowCommand implements Runnable {
                 .findFirst()
                 .orElseThrow(
                         () -> new CommandException(path + " is no model of its own; try 'jwen inspect " + path + "'"));
-        ModelCard card = card(path);
         Map<String, Object> facts = new LinkedHashMap<>(ListCommand.facts(cached));
         facts.put("page", model.page());
-        facts.put("card", card.fields());
-        facts.put("summary", card.summary());
+        Map<String, String> rows = new LinkedHashMap<>();
+        rows.put("page", model.page());
+        rows.put("commit", cached.commit());
+        show(path, facts, rows);
+    }
+
+    /**
+     * Prints what is known of a model, as JSON or as rows.
+     *
+     * @param facts for JSON, before what its card and its files say; among them its name
+     * @param rows where it comes from
+     */
+    private void show(Path path, Map<String, Object> facts, Map<String, String> rows) {
+        ModelCard card = card(path);
         PrintWriter out = Objects.requireNonNull(spec).commandLine().getOut();
         InspectCommand inspect = new InspectCommand();
         if (json) {
-            inspect.printJson(out, path, facts);
+            Map<String, Object> all = new LinkedHashMap<>(facts);
+            all.put("card", card.fields());
+            all.put("summary", card.summary());
+            inspect.printJson(out, path, all);
             return;
         }
-        InspectCommand.row(out, "name", cached.name().toString());
-        InspectCommand.row(out, "page", model.page());
-        InspectCommand.row(out, "commit", cached.commit());
+        InspectCommand.row(out, "name", String.valueOf(facts.get("name")));
+        rows.forEach((row, value) -> InspectCommand.row(out, row, value));
         for (String field : List.of("license", "license_link", "base_model", "pipeline_tag")) {
             String value = card.fields().get(field);
             if (value != null) {
