@@ -13,7 +13,6 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
-import java.util.function.ToDoubleFunction;
 
 /**
  * Momentum whose steps are made orthogonal, for the matrices of the layers; embeddings of tokens and patches and all that
@@ -44,7 +43,6 @@ final class Muon implements Optimizer, AutoCloseable {
     private final List<Backends.Training> backends = new ArrayList<>();
 
     private final Function<Parameter, List<Tensor>> parts;
-    private final ToDoubleFunction<Parameter> rate;
     private final Optimizer rest;
     private final Map<String, Tensor> momenta = new LinkedHashMap<>();
 
@@ -53,21 +51,14 @@ final class Muon implements Optimizer, AutoCloseable {
      *
      * @param kernels whose back end and number of threads are used; what comes out does not depend on the number
      * @param rows of the matrices that a parameter is made of, one upon another
-     * @param rate what the learning rate of a parameter is multiplied with
      * @param rest for the parameters that are no hidden matrices
      */
-    Muon(
-            Options options,
-            Kernels kernels,
-            Function<Parameter, List<Long>> rows,
-            ToDoubleFunction<Parameter> rate,
-            Optimizer rest) {
+    Muon(Options options, Kernels kernels, Function<Parameter, List<Long>> rows, Optimizer rest) {
         this.options = options;
         for (int i = 0; i < kernels.threads(); i++) {
             backends.add(Backends.openForTraining(kernels.name(), 1));
         }
         this.parts = parameter -> parts(parameter.value(), rows.apply(parameter));
-        this.rate = rate;
         this.rest = rest;
     }
 
@@ -116,7 +107,7 @@ final class Muon implements Optimizer, AutoCloseable {
 
     private void step(Parameter parameter, Tensor momentum, double schedule, Backends.Training backend) {
         List<Tensor> values = parts.apply(parameter);
-        double learningRate = options.learningRate * schedule * rate.applyAsDouble(parameter);
+        double learningRate = options.learningRate * schedule;
         float mu = (float) options.momentum;
         long from = 0;
         for (Tensor value : values) {

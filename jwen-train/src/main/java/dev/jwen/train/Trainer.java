@@ -80,7 +80,6 @@ public final class Trainer implements AutoCloseable {
                         new Muon.Options(options.muonLearningRate(), MOMENTUM, options.decay()),
                         kernels,
                         parameter -> parts(config, parameter),
-                        parameter -> 1,
                         adamW);
         this.optimizer = muon == null ? adamW : muon;
     }

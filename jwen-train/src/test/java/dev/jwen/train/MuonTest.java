@@ -31,8 +31,7 @@ class MuonTest {
     private final List<Muon> opened = new ArrayList<>();
 
     private Muon muon(double decay, List<Long> parts, Optimizer rest) {
-        Muon muon = new Muon(
-                new Muon.Options(RATE, 0.95, decay), backend.kernels(), parameter -> parts, parameter -> 1, rest);
+        Muon muon = new Muon(new Muon.Options(RATE, 0.95, decay), backend.kernels(), parameter -> parts, rest);
         opened.add(muon);
         return muon;
     }
