@@ -3,6 +3,8 @@ package dev.jwen.cli;
 import dev.jwen.checkpoint.Checkpoint;
 import dev.jwen.checkpoint.CheckpointException;
 import dev.jwen.checkpoint.VisionFiles;
+import dev.jwen.kernel.Backends;
+import dev.jwen.kernel.Kernels;
 import dev.jwen.model.Config;
 import dev.jwen.model.ParameterCount;
 import dev.jwen.model.Qwen35;
@@ -122,8 +124,8 @@ final class InspectCommand implements Runnable {
             Config config = Config.of(checkpoint);
             List<String> problems = new ArrayList<>(checkpoint.problems());
             long coarseCopy = 0;
-            try {
-                coarseCopy = Qwen35.coarseCopyBytes(Weights.of(checkpoint, config));
+            try (Kernels kernels = Backends.open(null, 1)) {
+                coarseCopy = Qwen35.coarseCopyBytes(Weights.of(checkpoint, config), kernels);
             } catch (CheckpointException e) {
                 problems.add(String.valueOf(e.getMessage()));
             }

@@ -351,6 +351,7 @@ class CommandsTest {
         Outcome table = jwen(Stream.concat(Stream.of(small), Stream.of("--skills", "addition"))
                 .toArray(String[]::new));
         assertThat(table.out).contains("95 % interval").containsPattern("addition +0\\.0 %.*97 %");
+        assertThat(table.out).endsWith("Below target: addition.\n");
     }
 
     @Test

@@ -222,6 +222,15 @@ class NewcomerTest {
         Outcome json = jwen("inspect", "--json");
         assertThat(json.err).isEmpty();
         assertThat(json.json().get("path").asString()).contains("models");
+        int own = json.json().get("config").findValue("max_position_embeddings").asInt();
+        assertThat(json.json().at("/memory/context_tokens").asInt()).isEqualTo(Math.min(32_768, own));
+    }
+
+    @Test
+    void jwenNanoIsShownLikeAPulledModel() {
+        assertThat(jwen("show", Nano.NAME).out).contains("came with Jwen").contains("parameters");
+        assertThat(jwen("show", "--json", Nano.NAME).json().get("name").asString())
+                .isEqualTo(Nano.NAME);
     }
 
     @Test

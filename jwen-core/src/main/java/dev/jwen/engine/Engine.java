@@ -50,7 +50,7 @@ public final class Engine implements AutoCloseable {
      * @param kvType type in which keys and values are remembered: F32, BF16 or Q8_0; null for F32 if exact, else BF16
      * @param contextTokens longest sequence, or 0 for what the model was made for
      * @param fullLogits true computes every logit of every token, as {@code exact} does; false, where the sampling options
-     *     allow it, rules out most of them by a coarse copy of an output matrix in 16 or 32 bits, which makes an answer
+     *     allow it, rules out most of them by a coarse copy of an output matrix in 8, 16 or 32 bits, which makes an answer
      *     faster, does not change it, and takes memory beside the weights
      * @param vision how pictures and videos are seen
      */

@@ -1,5 +1,6 @@
 package dev.jwen.kernel;
 
+import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
 import java.util.List;
 
@@ -103,16 +104,29 @@ public interface Kernels extends AutoCloseable {
     }
 
     /**
-     * Copies a weight into fewer bits, and says how far the copy is off: per block of 32 values
-     * {@code d = max |w| / 127} as a half float and {@code q = w / d} in -127..127, rounded to nearest.
-     * Magnitudes above 127 · 65504 do not fit; the norms tell.
+     * Copies a weight into fewer bits, and says how far the copy is off: per block of 32 values a factor
+     * {@code d = max |w| / L}, as the format can hold it, and {@code q = w / d} in -L..L, rounded to nearest. L is 127 for
+     * Q8_0 and 15 for Q5_K, where q is stored with 16 added, and the minimum of a block is 16 · d. Magnitudes that do not
+     * fit are cut; the norms tell.
      *
-     * @param w (N, K), any floating data type, K a multiple of 32
-     * @param copy Q8_0 (N, K)
-     * @param norms (N, 2): bounds from above of ‖w[n] - copy[n]‖ and of ‖copy[n]‖, tight within 10⁻⁶; infinite for a row
+     * @param w (N, K), any floating data type, K a multiple of the block of {@code copy}
+     * @param copy Q8_0 or Q5_K (N, K)
+     * @param norms (N, 2): bounds from above of ‖w[n] - copy[n]‖ and of the norm of the terms that a product with
+     *     {@code copy[n]} adds up, ‖copy[n]‖ for Q8_0 and ‖d · (q + 32)‖ for Q5_K; tight within 10⁻⁶; infinite for a row
      *     with a value that is no finite number, and where float32 cannot hold them
      */
     void coarsen(Tensor w, Tensor copy, Tensor norms);
+
+    /**
+     * Whether the product of one row of activations with rows of this type and length takes no longer than reading them,
+     * so that fewer bytes are less time.
+     */
+    default boolean keepsUpWithMemory(DataType type, long columns) {
+        return switch (type) {
+            case F32, F16, BF16, Q8_0 -> true;
+            default -> false;
+        };
+    }
 
     /** {@code out = x · wᵀ + bias}. */
     default void linear(Tensor x, Tensor w, Tensor bias, Tensor out) {

@@ -21,6 +21,9 @@ public interface MatrixProducts extends AutoCloseable {
     /** See {@link Kernels#asMultiplied}; {@code w} is supported. */
     void asMultiplied(Tensor x, Tensor w, Tensor out);
 
+    /** See {@link Kernels#keepsUpWithMemory}. */
+    boolean keepsUpWithMemory(DataType type, long columns);
+
     /** Starts a set of products, and forgets the one before. */
     void begin();
 

@@ -65,8 +65,8 @@ public final class Operands {
 
     /** The operands of {@link Kernels#coarsen}. */
     public static void coarsen(Tensor w, Tensor copy, Tensor norms) {
-        if (copy.type() != DataType.Q8_0) {
-            throw new IllegalArgumentException("copy: expected Q8_0, found " + copy);
+        if (copy.type() != DataType.Q8_0 && copy.type() != DataType.Q5_K) {
+            throw new IllegalArgumentException("copy: expected Q8_0 or Q5_K, found " + copy);
         }
         weight("w", w, w.rows(), w.columns());
         weight("copy", copy, w.rows(), w.columns());

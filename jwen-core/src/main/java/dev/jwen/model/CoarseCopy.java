@@ -10,14 +10,15 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A matrix in 8 bits with what each row lost, so that a product with it bounds the product with the original.
+ * A matrix in 8 or 5 bits with what each row lost, so that a product with it bounds the product with the original.
  *
  * <p>Let w be a row, c its copy, x the activations as they are multiplied with the original and x' those multiplied with
  * the copy. By the inequality of Cauchy and Schwarz
  * {@code |w·x - c·x'| = |(w - c)·x + c·(x - x')| <= ‖w - c‖ ‖x‖ + ‖c‖ ‖x - x'‖}. Both products are rounded, each by at most
  * γ times the product of its norms, with γ = n u / (1 - n u), u = 2⁻²⁴ and n the number of roundings that a term can meet
- * [1]; and they may lose tiny terms. Altogether a row is off by at most
- * {@code ‖w - c‖ · α + ‖c‖ · β + ε}, where α, β and ε belong to the activations: {@link Bound}.
+ * [1]; and they may lose tiny terms. Where a code is stored with an offset, its part and that of the offset are two terms,
+ * larger than what is left of them: t, with ‖t‖ ≥ ‖c‖, stands for both. Altogether a row is off by at most
+ * {@code ‖w - c‖ · α + ‖t‖ · β + ε}, where α, β and ε belong to the activations: {@link Bound}.
  *
  * <p>[1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, section 3.1.
  */
@@ -40,12 +41,16 @@ final class CoarseCopy {
     private static final double UP = 1 + 0x1p-20;
 
     private final Tensor weight;
+    private final DataType type;
     private final Kernels kernels;
     private final MemoryPool pool;
     private final int partRows;
     private final List<Tensor> parts = new ArrayList<>();
+    /** ‖w - c‖ by row. */
     private final float[] lost;
+    /** ‖t‖. */
     private final float[] kept;
+
     private final float[] mostLost;
     private final float[] mostKept;
     private double largestNorm;
@@ -54,8 +59,10 @@ final class CoarseCopy {
     /** How far coarse logits can be from the ones of the whole product, for one row of activations. */
     record Bound(float alpha, float beta, float epsilon) {}
 
-    CoarseCopy(Tensor weight, Kernels kernels, MemoryPool pool, int parts) {
+    /** @param type of the copy, one that {@link Kernels#coarsen} makes */
+    CoarseCopy(Tensor weight, DataType type, Kernels kernels, MemoryPool pool, int parts) {
         this.weight = weight;
+        this.type = type;
         this.kernels = kernels;
         this.pool = pool;
         int rows = Math.toIntExact(weight.rows());
@@ -73,7 +80,7 @@ final class CoarseCopy {
     /** Copies the next rows. */
     void makePart() {
         int rows = Math.min(partRows, lost.length - copied);
-        Tensor part = pool.take(DataType.Q8_0, rows, weight.columns());
+        Tensor part = pool.take(type, rows, weight.columns());
         try (Scratch scratch = kernels.scratch()) {
             Tensor norms = scratch.f32(rows, 2);
             kernels.coarsen(weight.rows(copied, rows), part, norms);

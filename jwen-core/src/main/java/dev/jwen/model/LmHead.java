@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  * them in full:
  *
  * <ol>
- *   <li>A copy c of the matrix w with 8 bits a weight gives coarse logits of all rows: half the bytes of bfloat16.
+ *   <li>A copy c of the matrix w in fewer bits gives coarse logits of all rows: half the bytes of bfloat16, or two thirds
+ *       of those of 8 bits.
  *   <li>The rows that lead are multiplied again as they are stored. The smallest of the {@code count} results is a
  *       threshold: at least {@code count} logits reach it.
  *   <li>Every row that could reach it, as {@link CoarseCopy} proves, is multiplied as it is stored as well. All others are
@@ -36,12 +37,13 @@ import org.jspecify.annotations.Nullable;
  * 166 for D = 2560; with float32 activations half of that.
  *
  * <p>Fewer bits, by computation for the same matrices: 6 bits lose 0.021‖w‖ and would leave 40 and 420 rows for D = 1024,
- * 220 and 1,800 for D = 2560; 5 bits lose 0.043‖w‖ and would leave 420 and 3,000, 5,100 and 21,000; 4 bits lose 0.086‖w‖,
- * and 6 % to 80 % of all rows would be read again. Eight bits serve every width. A matrix that is stored in 8 bits is left
- * as it is: a copy in 5 would save a third of its bytes, and for wide models give much of that back.
+ * 220 and 1,800 for D = 2560; 5 bits lose 0.043‖w‖ and leave 420 and 3,000, 5,100 and 21,000; 4 bits lose 0.086‖w‖, and
+ * 6 % to 80 % of all rows would be read again. Random matrices are the worst case: what a trained model says next stands
+ * out. Eight bits serve every matrix that is stored in 16. One that is stored in 8 is copied into 5, where a product with
+ * those keeps up with memory: for all but the widest models few of the bytes that are saved are read again.
  *
- * <p>The copy takes 1.0625 bytes a weight outside the heap, and the stored matrix, of which few rows are then read, may
- * leave the page cache. It is made a part at a time in the first {@value #PARTS} steps that could have used it, so that
+ * <p>The copy takes 1.0625 or 0.6875 bytes a weight outside the heap, and the stored matrix, of which few rows are then
+ * read, may leave the page cache. It is made a part at a time in the first {@value #PARTS} steps that could have used it, so that
  * no token waits for all of it.
  *
  * <p>The whole product runs instead while the copy is not complete, for rows of which all logits are wanted, for more than
@@ -69,7 +71,7 @@ final class LmHead {
     private final MemoryPool pool;
     private Tensor forbidden;
     private @Nullable Tensor gathered;
-    private @Nullable CoarseCopy copy;
+    private final @Nullable CoarseCopy copy;
     private final List<CoarseLogits> coarse = new ArrayList<>();
     private final CoarseLogits.RowSet rows;
     private int pause;
@@ -88,38 +90,46 @@ final class LmHead {
         this.pool = pool;
         this.forbidden = Tensor.f32(0, weight.rows());
         int vocabulary = Math.toIntExact(weight.rows());
+        DataType type = copyType(weight);
+        this.copy = type != null && copyBytes(weight, kernels) > 0
+                ? new CoarseCopy(weight, type, kernels, pool, PARTS)
+                : null;
         this.rows = new CoarseLogits.RowSet(vocabulary, vocabulary / WORTHWHILE);
     }
 
-    /** Bytes of the coarse copy of an output matrix; 0 if it is stored in a way that does not gain from one. */
-    static long copyBytes(Tensor weight) {
-        boolean wide = switch (weight.type()) {
-            case F32, F16, BF16 -> true;
-            default -> false;
+    /** The type of the coarse copy of an output matrix; null if it is stored in a way that does not gain from one. */
+    private static @Nullable DataType copyType(Tensor weight) {
+        DataType type = switch (weight.type()) {
+            case F32, F16, BF16 -> DataType.Q8_0;
+            case Q8_0 -> DataType.Q5_K;
+            default -> null;
         };
-        boolean fits = weight.scale() == null && weight.columns() % DataType.Q8_0.blockValues() == 0;
-        return wide && fits ? Tensor.sizeBytes(DataType.Q8_0, weight.rows(), weight.columns()) : 0;
+        boolean fits = type != null && weight.scale() == null && weight.columns() % type.blockValues() == 0;
+        return fits ? type : null;
+    }
+
+    /**
+     * Bytes of the coarse copy of an output matrix; 0 if there is none.
+     *
+     * @param kernels that would multiply with it
+     */
+    static long copyBytes(Tensor weight, Kernels kernels) {
+        DataType type = copyType(weight);
+        return type != null && kernels.keepsUpWithMemory(type, weight.columns())
+                ? Tensor.sizeBytes(type, weight.rows(), weight.columns())
+                : 0;
     }
 
     /** Makes what is missing of the copy now. */
     void complete() {
-        while (copyBytes(weight) > 0 && !copy().isComplete()) {
-            copy().makePart();
+        while (copy != null && !copy.isComplete()) {
+            copy.makePart();
         }
     }
 
     /** Rows that the last call multiplied as they are stored. */
     int rowsRead() {
         return rowsRead;
-    }
-
-    private CoarseCopy copy() {
-        CoarseCopy made = copy;
-        if (made == null) {
-            made = new CoarseCopy(weight, kernels, pool, PARTS);
-            copy = made;
-        }
-        return made;
     }
 
     /**
@@ -134,20 +144,19 @@ final class LmHead {
                 .filter(Objects::nonNull)
                 .map(Objects::requireNonNull)
                 .toList();
-        boolean some = wanted.size() == x.rows() && wanted.size() <= MAX_TOKENS && copyBytes(weight) > 0;
-        boolean done = some && copy().isComplete() && pause == 0 && multiplyShort(x, wanted, logits);
-        if (done) {
+        CoarseCopy made = wanted.size() == x.rows() && wanted.size() <= MAX_TOKENS ? copy : null;
+        if (made != null && made.isComplete() && pause == 0 && multiplyShort(x, made, wanted, logits)) {
             pauses = 0;
             rowsRead = rows.size();
             return;
         }
         rowsRead = Math.toIntExact(weight.rows());
         kernels.matmul(x, weight, logits);
-        if (!some) {
+        if (made == null) {
             return;
         }
-        if (!copy().isComplete()) {
-            copy().makePart();
+        if (!made.isComplete()) {
+            made.makePart();
         } else if (pause > 0) {
             pause--;
         } else {
@@ -156,18 +165,18 @@ final class LmHead {
     }
 
     /** Computes the logits of the shortlists; false, and the logits undefined, where the bound does not serve. */
-    private boolean multiplyShort(Tensor x, List<Shortlist> shortlists, Tensor logits) {
-        List<CoarseCopy.Bound> bounds = copy().bounds(x);
+    private boolean multiplyShort(Tensor x, CoarseCopy made, List<Shortlist> shortlists, Tensor logits) {
+        List<CoarseCopy.Bound> bounds = made.bounds(x);
         if (bounds == null) {
             return false;
         }
         rows.clear();
         boolean enough = true;
         try (Scratch scratch = kernels.scratch()) {
-            List<Tensor> parts = copy().multiply(x, scratch);
+            List<Tensor> parts = made.multiply(x, scratch);
             for (int t = 0; t < x.rows(); t++) {
                 if (t == coarse.size()) {
-                    coarse.add(new CoarseLogits(copy(), Math.toIntExact(weight.rows())));
+                    coarse.add(new CoarseLogits(made, Math.toIntExact(weight.rows())));
                 }
                 coarse.get(t).read(parts, t, shortlists.get(t));
                 enough &= coarse.get(t).lead(rows);

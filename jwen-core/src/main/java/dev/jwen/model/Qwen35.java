@@ -66,13 +66,13 @@ public final class Qwen35 implements AutoCloseable {
     /**
      * Bytes of the coarse copy of the output matrix that the first steps with a shortlist make; 0 if there will be none.
      */
-    public static long coarseCopyBytes(Weights weights) {
-        return LmHead.copyBytes(weights.lmHead());
+    public static long coarseCopyBytes(Weights weights, Kernels kernels) {
+        return LmHead.copyBytes(weights.lmHead(), kernels);
     }
 
     /** Bytes of the output matrix that are not read where a coarse copy stands in for it. */
     public long coarseSavingBytes() {
-        long copy = coarseCopyBytes(weights);
+        long copy = coarseCopyBytes(weights, kernels);
         return copy == 0 ? 0 : weights.lmHead().sizeBytes() - copy;
     }
 

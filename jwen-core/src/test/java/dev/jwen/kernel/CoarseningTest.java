@@ -49,7 +49,11 @@ class CoarseningTest {
     }
 
     private static Tensor copyOf(Kernels kernels, Tensor w, Tensor norms) {
-        Tensor copy = Tensor.allocate(Arena.ofAuto(), DataType.Q8_0, w.rows(), w.columns());
+        return copyOf(kernels, w, DataType.Q8_0, norms);
+    }
+
+    private static Tensor copyOf(Kernels kernels, Tensor w, DataType type, Tensor norms) {
+        Tensor copy = Tensor.allocate(Arena.ofAuto(), type, w.rows(), w.columns());
         kernels.coarsen(w, copy, norms);
         return copy;
     }
@@ -77,7 +81,11 @@ class CoarseningTest {
                     if (!allFinite(original)) {
                         continue; // what does not fit the type
                     }
-                    checkNorms(original, copy.toFloats(), norms, columns);
+                    checkNorms(original, copy.toFloats(), new float[copy.toFloats().length], norms, columns);
+                    if (columns % DataType.Q5_K.blockValues() == 0) {
+                        Tensor five = copyOf(kernels, w, DataType.Q5_K, norms);
+                        checkNorms(original, five.toFloats(), offsets(five), norms, columns);
+                    }
                 }
             }
         }
@@ -92,14 +100,30 @@ class CoarseningTest {
         return true;
     }
 
-    private static void checkNorms(float[] original, float[] copy, Tensor norms, int columns) {
+    /** Twice the minimum of the block of each value: what the terms of a product have beside the value. */
+    private static float[] offsets(Tensor fiveBits) {
+        int bytes = (int) DataType.Q5_K.bytes(DataType.Q5_K.blockValues());
+        Tensor zeros = Tensor.allocate(Arena.ofAuto(), DataType.Q5_K, fiveBits.rows(), fiveBits.columns());
+        zeros.segment().copyFrom(fiveBits.segment());
+        for (long block = 0; block < zeros.segment().byteSize(); block += bytes) {
+            zeros.segment().asSlice(block + 16, bytes - 16).fill((byte) 0); // all codes 0: minus the minima remain
+        }
+        float[] offsets = zeros.toFloats();
+        for (int i = 0; i < offsets.length; i++) {
+            offsets[i] *= -2;
+        }
+        return offsets;
+    }
+
+    private static void checkNorms(float[] original, float[] copy, float[] offsets, Tensor norms, int columns) {
         for (int r = 0; r < norms.rows(); r++) {
             double lost = 0;
             double kept = 0;
             for (int i = r * columns; i < (r + 1) * columns; i++) {
                 double difference = (double) original[i] - copy[i];
                 lost += difference * difference;
-                kept += (double) copy[i] * copy[i];
+                double term = (double) copy[i] + offsets[i];
+                kept += term * term;
             }
             checkNorm(norms.get(r, 0), Math.sqrt(lost));
             checkNorm(norms.get(r, 1), Math.sqrt(kept));
@@ -118,6 +142,17 @@ class CoarseningTest {
         copyOf(kernels, weight(DataType.BF16, 64, 1024, i -> random.nextGaussian() * 0.02), norms);
         for (int r = 0; r < 64; r++) {
             assertThat(norms.get(r, 0) / norms.get(r, 1)).isBetween(0.004f, 0.007f);
+        }
+    }
+
+    @ParameterizedTest(autoCloseArguments = false)
+    @MethodSource("kernels")
+    void inFiveBitsTheyLoseAsMuchAsCodesOfThirtyOneStepsDo(Kernels kernels) {
+        Tensor norms = Tensor.f32(64, 2);
+        Tensor w = weight(DataType.Q8_0, 64, 1024, i -> random.nextGaussian() * 0.02);
+        copyOf(kernels, w, DataType.Q5_K, norms);
+        for (int r = 0; r < 64; r++) {
+            assertThat(norms.get(r, 0) / (0.02 * 32)).isBetween(0.04, 0.05);
         }
     }
 
@@ -223,6 +258,6 @@ class CoarseningTest {
         assertThatThrownBy(() -> kernels.gather(w, new int[] {4}, Tensor.f32(1, 64)))
                 .hasMessageContaining("row 4 of a matrix with 4 rows");
         assertThatThrownBy(() -> kernels.coarsen(w, Tensor.f32(4, 64), Tensor.f32(4, 2)))
-                .hasMessageContaining("expected Q8_0");
+                .hasMessageContaining("expected Q8_0 or Q5_K");
     }
 }

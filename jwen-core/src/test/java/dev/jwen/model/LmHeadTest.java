@@ -101,18 +101,35 @@ class LmHeadTest {
     @ParameterizedTest(autoCloseArguments = false)
     @MethodSource("kernels")
     void theLargestLogitsAreThoseOfTheWholeProduct(Kernels kernels) {
-        for (DataType type : List.of(DataType.BF16, DataType.F16, DataType.F32)) {
+        for (DataType type : List.of(DataType.BF16, DataType.F16, DataType.F32, DataType.Q8_0)) {
             for (int rows : new int[] {1, 63, 64, 65, 4099}) {
-                for (int columns : new int[] {32, 96, 768, 1056}) {
+                for (int columns : new int[] {32, 96, 256, 768, 1056}) {
                     Tensor weight = gaussian(type, rows, columns, 0.02);
                     LmHead head = head(weight, kernels);
+                    boolean isCopied = LmHead.copyBytes(weight, kernels) > 0;
                     for (int count : new int[] {1, 2, 20}) {
                         Tensor x = gaussian(DataType.F32, 1, columns, 3);
                         int read = check(head, weight, kernels, x, Shortlist.largest(count, rows));
-                        assertThat(read).isLessThanOrEqualTo(rows > 4000 ? rows / 8 : rows);
+                        assertThat(read).isLessThanOrEqualTo(rows > 4000 && isCopied ? rows / 8 : rows);
                     }
                 }
             }
+        }
+    }
+
+    /** Five bits are worth their reading only where products with them are as fast as memory. */
+    @ParameterizedTest(autoCloseArguments = false)
+    @MethodSource("kernels")
+    void eightBitsAreCopiedWhereFiveKeepUpWithMemory(Kernels kernels) {
+        for (int columns : new int[] {768, 1056}) {
+            Tensor weight = gaussian(DataType.Q8_0, 2048, columns, 0.02);
+            boolean keepsUp = columns % 256 == 0 && kernels.keepsUpWithMemory(DataType.Q5_K, columns);
+            assertThat(LmHead.copyBytes(weight, kernels)).isEqualTo(keepsUp ? 2048L * columns / 256 * 176 : 0);
+            LmHead head = head(weight, kernels);
+            Tensor x = gaussian(DataType.F32, 2, columns, 1);
+            Shortlist shortlist = Shortlist.largest(1, 2000);
+            int read = check(head, weight, kernels, x, shortlist, shortlist);
+            assertThat(read < 2048).isEqualTo(keepsUp);
         }
     }
 
@@ -241,15 +258,20 @@ class LmHeadTest {
     @MethodSource("kernels")
     void noLogitIsFurtherFromItsCoarseOneThanTheBoundSays(Kernels kernels) {
         double tightest = Double.POSITIVE_INFINITY;
-        for (int round = 0; round < 24; round++) {
-            DataType type = List.of(DataType.BF16, DataType.F16, DataType.F32).get(round % 3);
-            int columns = new int[] {32, 160, 768, 1056}[round / 3 % 4];
-            double outliers = round % 2 == 0 ? 1 : 40;
+        for (int round = 0; round < 32; round++) {
+            boolean isSmall = round >= 24;
+            DataType type = isSmall
+                    ? DataType.Q8_0
+                    : List.of(DataType.BF16, DataType.F16, DataType.F32).get(round % 3);
+            int columns = isSmall
+                    ? new int[] {256, 768, 1024, 2560}[round % 4]
+                    : new int[] {32, 160, 768, 1056}[round / 3 % 4];
+            double outliers = round / 4 % 2 == 0 ? 1 : 40;
             Tensor weight = matrix(
                     type, 500, columns, i -> 0.02 * random.nextGaussian() * (random.nextInt(50) == 0 ? outliers : 1));
             Tensor x = matrix(
                     DataType.F32, 2, columns, i -> random.nextGaussian() * (random.nextInt(50) == 0 ? outliers : 1));
-            CoarseCopy copy = new CoarseCopy(weight, kernels, pool, 1);
+            CoarseCopy copy = new CoarseCopy(weight, isSmall ? DataType.Q5_K : DataType.Q8_0, kernels, pool, 1);
             copy.makePart();
             Tensor logits = Tensor.f32(2, 500);
             kernels.matmul(x, weight, logits);

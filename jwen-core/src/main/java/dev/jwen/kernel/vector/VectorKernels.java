@@ -11,6 +11,7 @@ import dev.jwen.kernel.Scratch;
 import dev.jwen.kernel.ScratchStack;
 import dev.jwen.kernel.Span;
 import dev.jwen.kernel.WorkerPool;
+import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -122,6 +123,11 @@ public final class VectorKernels implements Kernels {
     @Override
     public void asMultiplied(Tensor x, Tensor w, Tensor out) {
         matmul.asMultiplied(x, w, out);
+    }
+
+    @Override
+    public boolean keepsUpWithMemory(DataType type, long columns) {
+        return matmul.keepsUpWithMemory(type, columns) || Kernels.super.keepsUpWithMemory(type, columns);
     }
 
     @Override

@@ -150,6 +150,11 @@ public final class VectorMatmul {
         }
     }
 
+    /** See {@link dev.jwen.kernel.Kernels#keepsUpWithMemory}. */
+    public boolean keepsUpWithMemory(DataType type, long columns) {
+        return other != null && other.keepsUpWithMemory(type, columns);
+    }
+
     /** Starts a set of products that will be computed together by {@link #run}. */
     public void begin() {
         count = 0;

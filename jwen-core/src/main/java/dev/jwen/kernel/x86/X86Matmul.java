@@ -154,6 +154,11 @@ final class X86Matmul implements MatrixProducts {
     }
 
     @Override
+    public boolean keepsUpWithMemory(DataType type, long columns) {
+        return products.keepsUpWithMemory(type, columns);
+    }
+
+    @Override
     public void begin() {
         count = 0;
         inputCount = 0;

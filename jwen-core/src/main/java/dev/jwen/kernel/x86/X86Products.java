@@ -185,7 +185,12 @@ public final class X86Products implements AutoCloseable {
     }
 
     private boolean byRows(Tensor w, long tokens) {
-        return tokens == 1 && RowWriter.supports(w.type(), w.columns(), set);
+        return tokens == 1 && keepsUpWithMemory(w.type(), w.columns());
+    }
+
+    /** See {@link dev.jwen.kernel.Kernels#keepsUpWithMemory}. */
+    boolean keepsUpWithMemory(DataType type, long columns) {
+        return RowWriter.supports(type, columns, set);
     }
 
     /** Bytes that {@link #product} needs as a buffer of its own for each thread. */
