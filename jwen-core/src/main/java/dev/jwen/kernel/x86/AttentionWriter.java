@@ -79,14 +79,34 @@ final class AttentionWriter {
     private byte[] score() {
         Label positions = new Label();
         Label rows = new Label();
+        Label next = new Label();
         asm.bind(positions);
         asm.mov(RAX, RSI);
         asm.mov(R10, RCX);
         asm.mov(R11, R8);
-        prefetch(ROWS * positionBytes);
+        scoreRows(true);
+        asm.jumpIfZero(next);
         asm.bind(rows);
+        scoreRows(false);
+        asm.jumpIfNotZero(rows);
+        asm.bind(next);
+        asm.addConstant(RDI, ROWS * positionBytes);
+        asm.addConstant(RCX, ROWS * Float.BYTES);
+        asm.subConstant(RDX, 1);
+        asm.jumpIfNotZero(positions);
+        asm.vzeroupper();
+        asm.ret();
+        return asm.finish();
+    }
+
+    /** Four rows times four positions, and counts the rows. */
+    private void scoreRows(boolean prefetching) {
         clear();
         for (int column = 0; column < rowBytes / Float.BYTES; column += LANES) {
+            if (prefetching) {
+                // A few lines at a time, as more would wait for one another.
+                prefetch((int) type.bytes((long) ROWS * LANES));
+            }
             for (int i = 0; i < ROWS; i++) {
                 load(i, Memory.at(RDI, i * positionBytes + (int) type.bytes(column)));
                 asm.op(VMOVUPS, ROWS + i, Memory.at(RAX, i * rowBytes + Float.BYTES * column));
@@ -104,14 +124,6 @@ final class AttentionWriter {
         asm.addConstant(RAX, ROWS * rowBytes);
         asm.addConstant(R10, ROWS * SCORES_ROW);
         asm.subConstant(R11, 1);
-        asm.jumpIfNotZero(rows);
-        asm.addConstant(RDI, ROWS * positionBytes);
-        asm.addConstant(RCX, ROWS * Float.BYTES);
-        asm.subConstant(RDX, 1);
-        asm.jumpIfNotZero(positions);
-        asm.vzeroupper();
-        asm.ret();
-        return asm.finish();
     }
 
     private byte[] add() {
