@@ -56,6 +56,10 @@ public interface MatrixProducts extends AutoCloseable {
     @Nullable
     ProductTile productTile();
 
+    /** The same with so many rows, for matrices that are too small for all that registers hold; null where there is none. */
+    @Nullable
+    ProductTile productTile(int rows);
+
     /** Frees what the products need; the pool belongs to whoever opened it. */
     @Override
     void close();

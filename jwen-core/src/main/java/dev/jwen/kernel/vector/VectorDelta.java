@@ -11,6 +11,8 @@ import dev.jwen.kernel.DeltaHeads;
 import dev.jwen.kernel.DeltaStep;
 import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Operands;
+import dev.jwen.kernel.ProductTile;
+import dev.jwen.kernel.RowLoops;
 import dev.jwen.kernel.Span;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.Tensor;
@@ -36,11 +38,18 @@ import org.jspecify.annotations.Nullable;
  *   out = diag(E) Q S + (Q Kᵀ · D) N
  *   S   = E_last S + (diag(exp(G_last - G)) K)ᵀ N
  * }
- * No positive number is ever exponentiated. All of it is products of small matrices, for {@link Tiles}.
+ * No positive number is ever exponentiated. All of it is products of small matrices, for a {@link ProductTile} of another
+ * room where there is one, else for {@link Tiles}.
  */
 public final class VectorDelta {
     /** Tokens in a chunk. */
     static final int CHUNK = 32;
+
+    /** Rows of a chunk that are worked on at once; those of a tile of another room. */
+    private static final int ROWS = 8;
+
+    /** Heads that are advanced together: their states stay in the second-level cache. */
+    private static final int MOST_HEADS = 4;
 
     /** Shorter stretches are faster token by token. */
     static final int CHUNKED_FROM = 16;
@@ -50,16 +59,24 @@ public final class VectorDelta {
 
     private final WorkerPool pool;
     private final @Nullable MatrixProducts products;
+    private final @Nullable ProductTile tile;
+    private final @Nullable RowLoops loops;
     private final Buffer[] buffers;
+    /** Weights of the norms of keys, and of queries, of so many values. */
+    private Tensor keyWeight = Tensor.f32(0);
+
+    private Tensor queryWeight = Tensor.f32(0);
 
     // The step of another room for the heads of the last call.
     private @Nullable DeltaStep deltaStep;
     private @Nullable DeltaHeads stepHeads;
 
-    /** Leaves single steps to {@code products} where those know the heads. */
-    public VectorDelta(WorkerPool pool, @Nullable MatrixProducts products) {
+    /** Leaves single steps to {@code products} where those know the heads, and products of chunks where they have a tile. */
+    public VectorDelta(WorkerPool pool, @Nullable MatrixProducts products, @Nullable RowLoops loops) {
         this.pool = pool;
         this.products = products;
+        this.loops = loops;
+        this.tile = products == null ? null : products.productTile(ROWS);
         this.buffers = new Buffer[pool.threads()];
         Arrays.setAll(buffers, i -> new Buffer());
     }
@@ -73,7 +90,11 @@ public final class VectorDelta {
             Tensor rate,
             Tensor dtBias,
             Tensor out,
-            @Nullable DeltaStep step) {
+            @Nullable DeltaStep step,
+            @Nullable ProductTile tile,
+            @Nullable RowLoops loops,
+            Tensor keyWeight,
+            Tensor queryWeight) {
         /** log α = rate · softplus(a + dtBias). */
         double logDecay(int token, int head) {
             double x = (double) RAM.get(FLOAT, Lanes.address(a, token) + 4L * head)
@@ -122,11 +143,17 @@ public final class VectorDelta {
             List<Tensor> states,
             Tensor out) {
         Operands.gatedDelta(heads, qkv, a, b, rate, dtBias, spans, states, out);
-        Call call = new Call(heads, qkv, a, b, rate, dtBias, out, deltaStep(heads));
+        int keyDim = heads.keyDim();
+        if (keyWeight.size() != keyDim) {
+            keyWeight = filled(keyDim, 1 / Math.sqrt(keyDim));
+            queryWeight = filled(keyDim, 1.0 / keyDim);
+        }
+        Call call =
+                new Call(heads, qkv, a, b, rate, dtBias, out, deltaStep(heads), tile, loops, keyWeight, queryWeight);
         int n = heads.valueHeads();
         int items = spans.size() * n;
-        // Heads side by side, because their states are one run of memory.
-        int grain = Math.max(1, items / (4 * pool.threads()));
+        // Heads side by side, because their states and the operands of a token are runs of memory.
+        int grain = Math.clamp(items / (2L * pool.threads()), 1, MOST_HEADS);
         pool.run(items, grain, (worker, from, to) -> {
             for (int item = from; item < to; ) {
                 int head = item % n;
@@ -156,11 +183,11 @@ public final class VectorDelta {
             }
             return;
         }
+        if (span.count() >= CHUNKED_FROM) {
+            chunks(call, from, to, span, call.state(state, from), buffer);
+            return;
+        }
         for (int head = from; head < to; head++) {
-            if (span.count() >= CHUNKED_FROM) {
-                chunks(call, head, span, call.state(state, head), buffer);
-                continue;
-            }
             for (int token = span.row(); token < end; token++) {
                 step(call, head, token, call.state(state, head), buffer);
             }
@@ -204,6 +231,22 @@ public final class VectorDelta {
         for (; j < valueDim; j++) {
             long at = 4L * j;
             stepScalar(state + at, 4L * valueDim, keyDim, k, q, v + at, out + at, alpha, beta, kq);
+        }
+    }
+
+    private static Tensor filled(int count, double value) {
+        float[] values = new float[count];
+        Arrays.fill(values, (float) value);
+        return Tensor.f32(values, count);
+    }
+
+    private static void normalise(Call call, long x, double factor, long out, long sums) {
+        int count = call.heads().keyDim();
+        if (call.loops() != null && RowLoops.fits(count)) {
+            Tensor weight = factor == 1 ? call.keyWeight() : call.queryWeight();
+            call.loops().rmsNorm(x, weight.segment().address(), count, 1, 1e-6f / count, out);
+        } else {
+            normalise(x, count, factor, out, sums);
         }
     }
 
@@ -325,10 +368,12 @@ public final class VectorDelta {
         final int keyWidth;
         final int valueWidth;
         final int lanes = Lanes.padded(CHUNK);
-        /** (keyWidth, valueWidth), the state. */
-        final long state;
-        /** (2 n, keyWidth): keys, then queries. */
-        final long keyQuery;
+        /** Floats from row to row of the state: a cache line more, so that the rows of a column lie in different sets. */
+        final int stateWidth;
+        /** Of each head: its state, its keys and queries, its new values. */
+        final long heads;
+
+        final long headBytes;
         /** (keyWidth, lanes): keys. */
         final long turned;
         /** (n, keyWidth): keys that decayed to the end of the chunk. */
@@ -337,38 +382,51 @@ public final class VectorDelta {
         final long gram;
         /** (2 n, valueWidth): keys and queries times the state, the latter then the output. */
         final long read;
-        /** (n, valueWidth): the new values N. */
-        final long fresh;
         /** (n): running sum of the log-decays. */
         final long logs;
 
         final long betas;
         final long sums;
 
-        Chunk(DeltaHeads heads, Buffer buffer) {
+        Chunk(DeltaHeads heads, int count, Buffer buffer) {
             keyDim = heads.keyDim();
             valueDim = heads.valueDim();
             int unit = Math.max(L, Tiles.ROWS);
             keyWidth = Math.ceilDiv(keyDim, unit) * unit;
             valueWidth = Math.ceilDiv(valueDim, unit) * unit;
-            long floats = (long) keyWidth * valueWidth
-                    + 3L * CHUNK * keyWidth
+            stateWidth = valueWidth + 16;
+            headBytes = 4L * keyWidth * stateWidth + 8L * CHUNK * keyWidth + 4L * CHUNK * valueWidth;
+            long floats = count * headBytes / 4
+                    + (long) CHUNK * keyWidth
                     + (long) keyWidth * lanes
                     + 2L * CHUNK * lanes
-                    + 3L * CHUNK * valueWidth
+                    + 2L * CHUNK * valueWidth
                     + 2L * lanes
                     + 4L * L;
-            state = buffer.address(4 * floats);
-            keyQuery = state + 4L * keyWidth * valueWidth;
-            decayed = keyQuery + 8L * CHUNK * keyWidth;
+            this.heads = buffer.address(4 * floats);
+            decayed = this.heads + count * headBytes;
             turned = decayed + 4L * CHUNK * keyWidth;
             gram = turned + 4L * keyWidth * lanes;
             read = gram + 8L * CHUNK * lanes;
-            fresh = read + 8L * CHUNK * valueWidth;
-            logs = fresh + 4L * CHUNK * valueWidth;
+            logs = read + 8L * CHUNK * valueWidth;
             betas = logs + 4L * lanes;
             sums = betas + 4L * lanes;
-            Lanes.clear(state, floats);
+            Lanes.clear(this.heads, floats);
+        }
+
+        /** (keyWidth, valueWidth), the state of a head. */
+        long state(int i) {
+            return heads + i * headBytes;
+        }
+
+        /** (2 n, keyWidth): keys, then queries of a head. */
+        long keyQuery(int i) {
+            return state(i) + 4L * keyWidth * stateWidth;
+        }
+
+        /** (n, valueWidth): the new values N of a head. */
+        long fresh(int i) {
+            return keyQuery(i) + 8L * CHUNK * keyWidth;
         }
 
         float log(int r) {
@@ -376,77 +434,136 @@ public final class VectorDelta {
         }
     }
 
-    private static void chunks(Call call, int head, Span span, long state, Buffer buffer) {
-        Chunk chunk = new Chunk(call.heads(), buffer);
-        for (int i = 0; i < chunk.keyDim; i++) {
-            long row = chunk.state + 4L * i * chunk.valueWidth;
-            MemorySegment.copy(RAM, state + 4L * i * chunk.valueDim, RAM, row, 4L * chunk.valueDim);
-        }
+    /** Chunk by chunk, and in each of them head by head. */
+    private static void chunks(Call call, int from, int to, Span span, long states, Buffer buffer) {
+        Chunk chunk = new Chunk(call.heads(), to - from, buffer);
+        copyStates(chunk, to - from, states, true);
         int end = span.row() + span.count();
         for (int token = span.row(); token < end; token += CHUNK) {
-            advance(call, head, token, Math.min(CHUNK, end - token), chunk);
+            int count = Math.min(CHUNK, end - token);
+            gather(call, from, to, token, count, chunk);
+            for (int head = from; head < to; head++) {
+                advance(call, head, head - from, token, count, chunk);
+            }
         }
-        for (int i = 0; i < chunk.keyDim; i++) {
-            long row = chunk.state + 4L * i * chunk.valueWidth;
-            MemorySegment.copy(RAM, row, RAM, state + 4L * i * chunk.valueDim, 4L * chunk.valueDim);
+        copyStates(chunk, to - from, states, false);
+    }
+
+    private static void copyStates(Chunk c, int heads, long states, boolean isBegin) {
+        for (int row = 0; row < heads * c.keyDim; row++) {
+            long stored = states + 4L * row * c.valueDim;
+            long kept = c.state(row / c.keyDim) + 4L * (row % c.keyDim) * c.stateWidth;
+            MemorySegment.copy(RAM, isBegin ? stored : kept, RAM, isBegin ? kept : stored, 4L * c.valueDim);
         }
     }
 
-    private static void advance(Call call, int head, int token, int count, Chunk c) {
-        // Rows that fill up the last tile have no key, no value and no strength: they change nothing.
-        int rows = Math.ceilDiv(count, Tiles.ROWS) * Tiles.ROWS;
-        prepare(call, head, token, count, rows, c);
-        int vectors = c.valueWidth / L;
+    /** Rows that fill up the last tile have no key, no value and no strength: they change nothing. */
+    private static int rows(int count) {
+        return Math.ceilDiv(count, ROWS) * ROWS;
+    }
+
+    /**
+     * Normalised keys and queries, and values, of some heads. Token by token, because what a token holds of the heads is
+     * one run of memory: head by head, each row would be waited for.
+     */
+    private static void gather(Call call, int from, int to, int token, int count, Chunk c) {
+        int rows = rows(count);
+        int heads = to - from;
+        for (int r = 0; r < count; r++) {
+            for (int i = 0; i < heads; i++) {
+                long k = c.keyQuery(i) + 4L * r * c.keyWidth;
+                normalise(call, call.key(token + r, from + i), 1, k, c.sums);
+            }
+            for (int i = 0; i < heads; i++) {
+                long q = c.keyQuery(i) + 4L * (rows + r) * c.keyWidth;
+                normalise(call, call.query(token + r, from + i), 1 / Math.sqrt(c.keyDim), q, c.sums);
+            }
+            for (int i = 0; i < heads; i++) {
+                long v = c.fresh(i) + 4L * r * c.valueWidth;
+                MemorySegment.copy(RAM, call.value(token + r, from + i), RAM, v, 4L * c.valueDim);
+            }
+        }
+        int more = rows - count;
+        for (int i = 0; i < heads; i++) {
+            Lanes.clear(c.keyQuery(i) + 4L * count * c.keyWidth, (long) more * c.keyWidth);
+            Lanes.clear(c.keyQuery(i) + 4L * (rows + count) * c.keyWidth, (long) more * c.keyWidth);
+            Lanes.clear(c.fresh(i) + 4L * count * c.valueWidth, (long) more * c.valueWidth);
+        }
+    }
+
+    /** @param i number of the head in the chunk */
+    private static void advance(Call call, int head, int i, int token, int count, Chunk c) {
+        int rows = rows(count);
+        long state = c.state(i);
+        long keyQuery = c.keyQuery(i);
+        long fresh = c.fresh(i);
+        prepare(call, head, i, token, count, rows, c);
         long lanesRow = 4L * c.lanes;
         long keyRow = 4L * c.keyWidth;
         long valueRow = 4L * c.valueWidth;
+        long stateRow = 4L * c.stateWidth;
 
         Lanes.clear(c.gram, 2L * rows * c.lanes);
-        Tiles.outer(c.keyQuery, keyRow, 4, c.turned, lanesRow, c.keyDim, c.gram, lanesRow, 2 * rows, c.lanes / L);
+        add(call, keyQuery, keyRow, 4, c.turned, lanesRow, c.keyDim, c.gram, lanesRow, 2 * rows, c.lanes);
         Lanes.clear(c.read, 2L * rows * c.valueWidth);
-        Tiles.outer(c.keyQuery, keyRow, 4, c.state, valueRow, c.keyDim, c.read, valueRow, 2 * rows, vectors);
+        add(call, keyQuery, keyRow, 4, state, stateRow, c.keyDim, c.read, valueRow, 2 * rows, c.valueWidth);
         mask(rows, c);
-        newValues(call, head, token, count, rows, c);
+        newValues(call, fresh, rows, c);
 
         long out = c.read + rows * valueRow;
         for (int r = 0; r < rows; r++) {
             scale(out + r * valueRow, (float) Math.exp(c.log(r)), c.valueWidth);
         }
-        for (int r = 0; r < rows; r += Tiles.ROWS) {
+        for (int r = 0; r < rows; r += ROWS) {
             long weights = c.gram + (rows + r) * lanesRow;
-            Tiles.outer(
-                    weights,
-                    lanesRow,
-                    4,
-                    c.fresh,
-                    valueRow,
-                    r + Tiles.ROWS,
-                    out + r * valueRow,
-                    valueRow,
-                    Tiles.ROWS,
-                    vectors);
+            long to = out + r * valueRow;
+            add(call, weights, lanesRow, 4, fresh, valueRow, r + ROWS, to, valueRow, ROWS, c.valueWidth);
         }
         for (int r = 0; r < count; r++) {
             MemorySegment.copy(RAM, out + r * valueRow, RAM, call.out(token + r, head), 4L * c.valueDim);
         }
-        scale(c.state, (float) Math.exp(c.log(rows - 1)), c.keyWidth * c.valueWidth);
-        Tiles.outer(c.decayed, 4, keyRow, c.fresh, valueRow, rows, c.state, valueRow, c.keyWidth, vectors);
+        scale(state, (float) Math.exp(c.log(rows - 1)), c.keyWidth * c.stateWidth);
+        add(call, c.decayed, 4, keyRow, fresh, valueRow, rows, state, stateRow, c.keyWidth, c.valueWidth);
     }
 
-    /** Normalises keys and queries, and works out decays and strengths. */
-    private static void prepare(Call call, int head, int token, int count, int rows, Chunk c) {
+    /**
+     * {@code c += a · b}.
+     *
+     * @param aStep bytes between two elements of a row of a; it or {@code aRow} is that of a float
+     * @param rows of a and c
+     * @param columns of b and c, a multiple of L
+     */
+    private static void add(
+            Call call,
+            long a,
+            long aRow,
+            long aStep,
+            long b,
+            long bRow,
+            int depth,
+            long c,
+            long cRow,
+            int rows,
+            int columns) {
+        ProductTile tile = call.tile();
+        if (tile == null || rows % tile.rows() != 0 || columns % tile.columns() != 0 || depth == 0) {
+            Tiles.outer(a, aRow, aStep, b, bRow, depth, c, cRow, rows, columns / L);
+            return;
+        }
+        // Column by column of tiles: what is read of b stays in the first-level cache.
+        for (int j = 0; j < columns; j += tile.columns()) {
+            for (int r = 0; r < rows; r += tile.rows()) {
+                long to = c + r * cRow + 4L * j;
+                tile.add(a + r * aRow, aRow, aStep, b + 4L * j, bRow, depth, to, cRow, false);
+            }
+        }
+    }
+
+    /** Works out decays and strengths, and what they make of the keys. */
+    private static void prepare(Call call, int head, int i, int token, int count, int rows, Chunk c) {
         double log = 0;
         for (int r = 0; r < rows; r++) {
-            long k = c.keyQuery + 4L * r * c.keyWidth;
-            long q = c.keyQuery + 4L * (rows + r) * c.keyWidth;
-            if (r < count) {
-                normalise(call.key(token + r, head), c.keyDim, 1, k, c.sums);
-                normalise(call.query(token + r, head), c.keyDim, 1 / Math.sqrt(c.keyDim), q, c.sums);
-                log += call.logDecay(token + r, head);
-            } else {
-                Lanes.clear(k, c.keyWidth);
-                Lanes.clear(q, c.keyWidth);
-            }
+            log += r < count ? call.logDecay(token + r, head) : 0;
             RAM.set(FLOAT, c.logs + 4L * r, (float) log);
             RAM.set(FLOAT, c.betas + 4L * r, r < count ? call.beta(token + r, head) : 0);
         }
@@ -454,13 +571,12 @@ public final class VectorDelta {
             RAM.set(FLOAT, c.logs + 4L * r, (float) log);
         }
         for (int r = 0; r < rows; r++) {
-            long k = c.keyQuery + 4L * r * c.keyWidth;
+            long k = c.keyQuery(i) + 4L * r * c.keyWidth;
             long decayed = c.decayed + 4L * r * c.keyWidth;
-            float factor = (float) Math.exp(c.log(rows - 1) - c.log(r));
-            for (int i = 0; i < c.keyDim; i++) {
-                float value = RAM.get(FLOAT, k + 4L * i);
-                RAM.set(FLOAT, c.turned + 4L * ((long) i * c.lanes + r), value);
-                RAM.set(FLOAT, decayed + 4L * i, value * factor);
+            MemorySegment.copy(RAM, k, RAM, decayed, 4L * c.keyWidth);
+            scale(decayed, (float) Math.exp(c.log(rows - 1) - c.log(r)), c.keyWidth);
+            for (int j = 0; j < c.keyDim; j++) {
+                RAM.set(FLOAT, c.turned + 4L * ((long) j * c.lanes + r), RAM.get(FLOAT, k + 4L * j));
             }
         }
     }
@@ -488,27 +604,23 @@ public final class VectorDelta {
         }
     }
 
-    /** Solves for N, four rows at a time: what earlier rows contribute is a product, the rest goes row by row. */
-    private static void newValues(Call call, int head, int token, int count, int rows, Chunk c) {
+    /** Solves for N, some rows at a time: what earlier rows contribute is a product, the rest goes row by row. */
+    private static void newValues(Call call, long all, int rows, Chunk c) {
         long lanesRow = 4L * c.lanes;
         long valueRow = 4L * c.valueWidth;
         for (int r = 0; r < rows; r++) {
-            long fresh = c.fresh + r * valueRow;
-            Lanes.clear(fresh, c.valueWidth);
-            if (r < count) {
-                MemorySegment.copy(RAM, call.value(token + r, head), RAM, fresh, 4L * c.valueDim);
-            }
+            long fresh = all + r * valueRow;
             float minus = -(float) Math.exp(c.log(r));
             VectorRows.addScaled(fresh, c.read + r * valueRow, minus, c.valueWidth);
             scale(fresh, RAM.get(FLOAT, c.betas + 4L * r), c.valueWidth);
         }
-        for (int quad = 0; quad < rows; quad += Tiles.ROWS) {
-            long weights = c.gram + quad * lanesRow;
-            long fresh = c.fresh + quad * valueRow;
-            Tiles.outer(weights, lanesRow, 4, c.fresh, valueRow, quad, fresh, valueRow, Tiles.ROWS, c.valueWidth / L);
-            for (int r = 1; r < Tiles.ROWS; r++) {
+        for (int first = 0; first < rows; first += ROWS) {
+            long weights = c.gram + first * lanesRow;
+            long fresh = all + first * valueRow;
+            add(call, weights, lanesRow, 4, all, valueRow, first, fresh, valueRow, ROWS, c.valueWidth);
+            for (int r = 1; r < ROWS; r++) {
                 for (int s = 0; s < r; s++) {
-                    float weight = RAM.get(FLOAT, weights + r * lanesRow + 4L * (quad + s));
+                    float weight = RAM.get(FLOAT, weights + r * lanesRow + 4L * (first + s));
                     VectorRows.addScaled(fresh + r * valueRow, fresh + s * valueRow, weight, c.valueWidth);
                 }
             }

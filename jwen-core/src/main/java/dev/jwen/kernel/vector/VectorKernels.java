@@ -51,7 +51,7 @@ public final class VectorKernels implements Kernels {
         RowLoops loops = products == null ? null : products.rowLoops();
         rows = new VectorRows(pool, loops);
         attention = new VectorAttention(pool, products, loops);
-        delta = new VectorDelta(pool, products);
+        delta = new VectorDelta(pool, products, loops);
         experts = new VectorExperts(pool, matmul, rows, scratch);
         vision = new VectorVision(pool);
         frames = new VectorFrames(pool);

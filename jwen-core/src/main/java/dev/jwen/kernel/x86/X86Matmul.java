@@ -131,6 +131,11 @@ final class X86Matmul implements MatrixProducts {
     }
 
     @Override
+    public @Nullable ProductTile productTile(int rows) {
+        return products.productTile(rows);
+    }
+
+    @Override
     public @Nullable RowLoops rowLoops() {
         return products.rowLoops();
     }

@@ -7,8 +7,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
- * Writes and calls the inner loop of products of float32 matrices: two vectors wide, and as many rows as the registers
- * hold sums for.
+ * Writes and calls the inner loop of products of float32 matrices: two vectors wide, and at most as many rows as the
+ * registers hold sums for.
  */
 final class X86ProductTile implements ProductTile {
     private static final int VECTORS = 2;
@@ -42,14 +42,18 @@ final class X86ProductTile implements ProductTile {
     private final MemorySegment byRows;
     private final MemorySegment byColumns;
 
-    /** A loop that lives as long as {@code arena}. */
-    X86ProductTile(InstructionSet set, Arena arena) {
+    /** A loop for so many rows that lives as long as {@code arena}. */
+    X86ProductTile(InstructionSet set, int rows, Arena arena) {
         this.set = set;
-        int registers = set.vectorBytes() == 64 ? 32 : 16;
-        // Beside the sums: a row of b, and two factors in turn.
-        rows = (registers - VECTORS - 2) / VECTORS;
+        this.rows = rows;
         byRows = MachineCode.install(write(true), arena);
         byColumns = MachineCode.install(write(false), arena);
+    }
+
+    /** Rows whose sums the registers hold beside a row of b and two factors in turn. */
+    static int mostRows(InstructionSet set) {
+        int registers = set.vectorBytes() == 64 ? 32 : 16;
+        return (registers - VECTORS - 2) / VECTORS;
     }
 
     @Override

@@ -390,7 +390,13 @@ public final class X86Products implements AutoCloseable {
 
     /** The inner loop of products of float32 matrices. */
     ProductTile productTile() {
-        return new X86ProductTile(set, arena);
+        return new X86ProductTile(set, X86ProductTile.mostRows(set), arena);
+    }
+
+    /** The same with so many rows; null if the registers do not hold them. */
+    @Nullable
+    ProductTile productTile(int rows) {
+        return rows <= X86ProductTile.mostRows(set) ? new X86ProductTile(set, rows, arena) : null;
     }
 
     private void rows(Product product, int from, int to) {

@@ -452,9 +452,11 @@ class VectorKernelsTest {
     @Test
     void theDeltaRuleAgreesForEveryLengthUpTo200() {
         DeltaHeads chunked = new DeltaHeads(1, 2, 32, 48, false);
+        DeltaHeads whole = new DeltaHeads(1, 2, 40, 64, false); // of tiles of machine code
         DeltaHeads stepped = new DeltaHeads(1, 2, 32, 32, false);
         for (int length = 1; length <= 200; length += length < 70 ? 1 : 13) {
             checkDelta(chunked, 1, new Span(0, length, 0));
+            checkDelta(whole, 1, new Span(0, length, 0));
             checkDelta(stepped, 1, new Span(0, length, 0));
         }
     }
