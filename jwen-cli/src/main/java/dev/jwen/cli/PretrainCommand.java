@@ -23,7 +23,7 @@ import picocli.CommandLine.Spec;
         mixinStandardHelpOptions = true,
         footer = {
             "",
-            "The recipe nano makes a model like jwen-nano, which ships with Jwen: leave it an hour and a quarter on two idle cores. With --smoke it teaches one skill in minutes. Ctrl-C saves; the same command goes on where it stopped, and comes to the same weights.",
+            "The recipe nano makes a model like jwen-nano, which ships with Jwen: leave it two hours on two cores. With --smoke it teaches one skill in minutes. Ctrl-C saves; the same command goes on where it stopped, and comes to the same weights.",
             "",
             "DIR/model is the model as last saved, DIR/report.html shows how it went.",
             "",
