@@ -38,13 +38,13 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Fewer bits, by computation for the same matrices: 6 bits lose 0.021‖w‖ and would leave 40 and 420 rows for D = 1024,
  * 220 and 1,800 for D = 2560; 5 bits lose 0.043‖w‖ and leave 420 and 3,000, 5,100 and 21,000; 4 bits lose 0.086‖w‖, and
- * 6 % to 80 % of all rows would be read again. Random matrices are the worst case: what a trained model says next stands
- * out. Eight bits serve every matrix that is stored in 16. One that is stored in 8 is copied into 5, where a product with
- * those keeps up with memory: for all but the widest models few of the bytes that are saved are read again.
+ * 6 % to 80 % of all rows would be read again. Eight bits serve every matrix that is stored in 16. One that is stored in 8
+ * is copied into 5, where a product with those keeps up with memory: for all but the widest models few of the bytes that are
+ * saved are read again.
  *
  * <p>The copy takes 1.0625 or 0.6875 bytes a weight outside the heap, and the stored matrix, of which few rows are then
- * read, may leave the page cache. It is made a part at a time in the first {@value #PARTS} steps that could have used it, so that
- * no token waits for all of it.
+ * read, may leave the page cache. It is made a part at a time in the first {@value #PARTS} steps that could have used it,
+ * so that no token waits for all of it.
  *
  * <p>The whole product runs instead while the copy is not complete, for rows of which all logits are wanted, for more than
  * {@value #MAX_TOKENS} rows, for activations or weights that are not finite or so large that sums could overflow, and
