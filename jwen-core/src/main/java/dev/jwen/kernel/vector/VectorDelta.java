@@ -384,6 +384,8 @@ public final class VectorDelta {
         final long read;
         /** (n): running sum of the log-decays. */
         final long logs;
+        /** (n): E, what is left at each token of the state before the chunk. */
+        final long left;
 
         final long betas;
         final long sums;
@@ -401,7 +403,7 @@ public final class VectorDelta {
                     + (long) keyWidth * lanes
                     + 2L * CHUNK * lanes
                     + 2L * CHUNK * valueWidth
-                    + 2L * lanes
+                    + 3L * lanes
                     + 4L * L;
             this.heads = buffer.address(4 * floats);
             decayed = this.heads + count * headBytes;
@@ -409,7 +411,8 @@ public final class VectorDelta {
             gram = turned + 4L * keyWidth * lanes;
             read = gram + 8L * CHUNK * lanes;
             logs = read + 8L * CHUNK * valueWidth;
-            betas = logs + 4L * lanes;
+            left = logs + 4L * lanes;
+            betas = left + 4L * lanes;
             sums = betas + 4L * lanes;
             Lanes.clear(this.heads, floats);
         }
@@ -431,6 +434,10 @@ public final class VectorDelta {
 
         float log(int r) {
             return RAM.get(FLOAT, logs + 4L * r);
+        }
+
+        float left(int r) {
+            return RAM.get(FLOAT, left + 4L * r);
         }
     }
 
@@ -512,7 +519,7 @@ public final class VectorDelta {
 
         long out = c.read + rows * valueRow;
         for (int r = 0; r < rows; r++) {
-            scale(out + r * valueRow, (float) Math.exp(c.log(r)), c.valueWidth);
+            scale(out + r * valueRow, c.left(r), c.valueWidth);
         }
         for (int r = 0; r < rows; r += ROWS) {
             long weights = c.gram + (rows + r) * lanesRow;
@@ -522,7 +529,7 @@ public final class VectorDelta {
         for (int r = 0; r < count; r++) {
             MemorySegment.copy(RAM, out + r * valueRow, RAM, call.out(token + r, head), 4L * c.valueDim);
         }
-        scale(state, (float) Math.exp(c.log(rows - 1)), c.keyWidth * c.stateWidth);
+        scale(state, c.left(rows - 1), c.keyWidth * c.stateWidth);
         add(call, c.decayed, 4, keyRow, fresh, valueRow, rows, state, stateRow, c.keyWidth, c.valueWidth);
     }
 
@@ -565,6 +572,7 @@ public final class VectorDelta {
         for (int r = 0; r < rows; r++) {
             log += r < count ? call.logDecay(token + r, head) : 0;
             RAM.set(FLOAT, c.logs + 4L * r, (float) log);
+            RAM.set(FLOAT, c.left + 4L * r, (float) Math.exp((float) log));
             RAM.set(FLOAT, c.betas + 4L * r, r < count ? call.beta(token + r, head) : 0);
         }
         for (int r = rows; r < c.lanes; r++) {
@@ -610,8 +618,7 @@ public final class VectorDelta {
         long valueRow = 4L * c.valueWidth;
         for (int r = 0; r < rows; r++) {
             long fresh = all + r * valueRow;
-            float minus = -(float) Math.exp(c.log(r));
-            VectorRows.addScaled(fresh, c.read + r * valueRow, minus, c.valueWidth);
+            VectorRows.addScaled(fresh, c.read + r * valueRow, -c.left(r), c.valueWidth);
             scale(fresh, RAM.get(FLOAT, c.betas + 4L * r), c.valueWidth);
         }
         for (int first = 0; first < rows; first += ROWS) {
