@@ -62,7 +62,7 @@ public final class VectorDelta {
     private final @Nullable ProductTile tile;
     private final @Nullable RowLoops loops;
     private final Buffer[] buffers;
-    /** Weights of the norms of keys, and of queries, of so many values. */
+    /** What keys, and queries, are multiplied with after their norm, for K values: 1/√K and 1/K. */
     private Tensor keyWeight = Tensor.f32(0);
 
     private Tensor queryWeight = Tensor.f32(0);
@@ -240,13 +240,13 @@ public final class VectorDelta {
         return Tensor.f32(values, count);
     }
 
-    private static void normalise(Call call, long x, double factor, long out, long sums) {
+    /** The same as {@code out = x / √(mean(x²) + 1e-6 / K) · weight}, by the loops of another room where they fit. */
+    private static void normalise(Call call, long x, Tensor weight, long out, long sums) {
         int count = call.heads().keyDim();
         if (call.loops() != null && RowLoops.fits(count)) {
-            Tensor weight = factor == 1 ? call.keyWeight() : call.queryWeight();
-            call.loops().rmsNorm(x, weight.segment().address(), count, 1, 1e-6f / count, out);
+            call.loops().rmsNorm(x, Lanes.address(weight, 0), count, 1, 1e-6f / count, out);
         } else {
-            normalise(x, count, factor, out, sums);
+            normalise(x, count, weight.get(0, 0) * Math.sqrt(count), out, sums);
         }
     }
 
@@ -479,11 +479,11 @@ public final class VectorDelta {
         for (int r = 0; r < count; r++) {
             for (int i = 0; i < heads; i++) {
                 long k = c.keyQuery(i) + 4L * r * c.keyWidth;
-                normalise(call, call.key(token + r, from + i), 1, k, c.sums);
+                normalise(call, call.key(token + r, from + i), call.keyWeight(), k, c.sums);
             }
             for (int i = 0; i < heads; i++) {
                 long q = c.keyQuery(i) + 4L * (rows + r) * c.keyWidth;
-                normalise(call, call.query(token + r, from + i), 1 / Math.sqrt(c.keyDim), q, c.sums);
+                normalise(call, call.query(token + r, from + i), call.queryWeight(), q, c.sums);
             }
             for (int i = 0; i < heads; i++) {
                 long v = c.fresh(i) + 4L * r * c.valueWidth;
