@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Curriculum {
     /** The share of training in which pictures are described and nothing else. */
-    private static final double SEEING = 0.05;
+    private static final double SEEING = 0.06;
 
     private static final List<String> SYSTEM = List.of(
             "You are a helpful assistant.",
@@ -30,8 +30,9 @@ final class Curriculum {
      *
      * @param from the share of training after which it begins, 0 to 1
      * @param to the share of training after which it ends
+     * @param isMeasured whether it is more than a way to others
      */
-    record Share(Skill skill, double weight, double from, double to) {
+    record Share(Skill skill, double weight, double from, double to, boolean isMeasured) {
         boolean isOn(double done) {
             return from <= done && done <= to;
         }
@@ -53,7 +54,7 @@ final class Curriculum {
     /** These skills in equal shares from beginning to end. */
     static Curriculum of(List<Skill> skills) {
         return new Curriculum(
-                skills.stream().map(skill -> new Share(skill, 1, 0, 1)).toList());
+                skills.stream().map(skill -> new Share(skill, 1, 0, 1, true)).toList());
     }
 
     /**
@@ -62,15 +63,11 @@ final class Curriculum {
      */
     static Curriculum all() {
         List<Share> shares = new ArrayList<>();
-        shares.add(new Share(SightSkills.first(), 4, 0, 0.2));
-        for (Skill skill : TextSkills.all()) {
-            shares.add(new Share(skill, weight(skill.name()), SEEING, 1));
-        }
-        for (Skill skill : TalkSkills.all()) {
-            shares.add(new Share(skill, weight(skill.name()), SEEING, 1));
-        }
-        for (Skill skill : SightSkills.all()) {
-            shares.add(new Share(skill, weight(skill.name()), SEEING, 1));
+        shares.add(new Share(SightSkills.first(), 4, 0, 0.2, false));
+        shares.add(new Share(World.several(), 3, SEEING, 1, false));
+        shares.add(new Share(SightSkills.several(), 3, SEEING, 1, false));
+        for (Skill skill : Suite.skills()) {
+            shares.add(new Share(skill, weight(skill.name()), SEEING, 1, true));
         }
         return new Curriculum(shares);
     }
@@ -164,9 +161,6 @@ final class Curriculum {
 
     /** Skills that are measured. */
     List<Skill> measured() {
-        return shares.stream()
-                .map(Share::skill)
-                .filter(skill -> !skill.name().equals("picture-first"))
-                .toList();
+        return shares.stream().filter(Share::isMeasured).map(Share::skill).toList();
     }
 }

@@ -9,7 +9,7 @@ import java.util.function.Predicate;
 /**
  * A question, how it is answered well, and how an answer is judged.
  *
- * @param key what decides its {@link Split}
+ * @param key what decides its {@link Split}; a line for each question where it asks several
  * @param demonstration the whole conversation as it should go, with the reasoning, the calls and the results of tools:
  *     the assistant's messages after the last user message are what is learned. Its tools are those of the desk
  * @param desk opens the tools to work with in a folder, which they first fill with what the problem needs; the folder is

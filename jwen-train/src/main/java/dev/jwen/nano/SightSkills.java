@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.function.Function;
 import java.util.function.Predicate;
@@ -22,7 +23,8 @@ import java.util.stream.Stream;
  *
  * <p>What asks for one figure among others is answered by thinking first: the reasoning describes the picture, and the
  * answer is read from there. So all of these questions teach the same seeing. Asked without it, a network of this size
- * learned to find colours and to count, but answered yes and no by chance.
+ * learned to find colours and to count, but answered yes and no by chance. Whether something is there is a question of where
+ * it is, and the reasoning says so before the answer does.
  */
 public final class SightSkills {
     private static final List<String> NUMBERS = List.of("one", "two", "three", "four", "five");
@@ -43,12 +45,12 @@ public final class SightSkills {
     /** The skills that are measured, the easier first. */
     public static List<Skill> all() {
         return List.of(
-                new Sight("picture-presence", SightSkills::presence),
-                new Sight("picture-place", SightSkills::place),
-                new Sight("picture-colour", SightSkills::colour),
-                new Sight("picture-shape", SightSkills::shape),
+                new Sight("picture-presence", random -> presence(few(random), random)),
+                new Sight("picture-place", random -> place(few(random), random)),
+                new Sight("picture-colour", random -> colour(few(random), random)),
+                new Sight("picture-shape", random -> shape(few(random), random)),
                 new Sight("picture-count", SightSkills::count),
-                new Sight("picture-describe", SightSkills::describe));
+                new Sight("picture-describe", random -> describe(few(random))));
     }
 
     /** {@code picture-first}: one figure described. Seeing is learned soonest from one question about one thing. */
@@ -57,9 +59,17 @@ public final class SightSkills {
     }
 
     /**
+     * {@code picture-several}: several questions about one picture, answered in their order. Each answer is a word or two,
+     * and so teaches less than a description does; several of them for one description teach the more.
+     */
+    public static Skill several() {
+        return new Sight("picture-several", SightSkills::several);
+    }
+
+    /**
      * What to ask about a scene.
      *
-     * @param subject what is asked, apart from the words: part of the key
+     * @param subject what is asked, apart from the words: part of the key; a line for each question
      * @param wording the question in one of its wordings, a pattern
      * @param reasoning what is thought before the answer, may be empty
      */
@@ -76,9 +86,12 @@ public final class SightSkills {
         public Problem problem(SplittableRandom random, Split split) {
             while (true) {
                 Question question = questions.apply(random);
-                String key = "picture|%s|%s"
-                        .formatted(question.subject(), question.scene().key());
-                if (Split.of(key) == split) {
+                List<String> keys = question.subject()
+                        .lines()
+                        .map(subject -> "picture|%s|%s"
+                                .formatted(subject, question.scene().key()))
+                        .toList();
+                if (keys.stream().allMatch(key -> Split.of(key) == split)) {
                     String asked = Sayings.typed(Sayings.expand(question.wording(), random), random);
                     ContentPart picture = new ContentPart.Image(Canvas.dataUrl(question.scene(), random));
                     ContentPart text = new ContentPart.Text(asked);
@@ -86,7 +99,7 @@ public final class SightSkills {
                     boolean after = random.nextInt(6) == 0;
                     List<ContentPart> parts = after ? List.of(text, picture) : List.of(picture, text);
                     return new Problem(
-                            key,
+                            String.join("\n", keys),
                             Sayings.exchange(parts, question.reasoning(), question.answer()),
                             led -> question.right().test(Sayings.answer(led)));
                 }
@@ -99,8 +112,7 @@ public final class SightSkills {
         return Scene.any(random, Math.max(1, random.nextInt(-1, 4)));
     }
 
-    private static Question presence(SplittableRandom random) {
-        Scene scene = few(random);
+    private static Question presence(Scene scene, SplittableRandom random) {
         boolean there = random.nextBoolean();
         int kind = random.nextInt(3);
         while (true) {
@@ -115,14 +127,16 @@ public final class SightSkills {
                     form = shown.form();
                 }
             }
-            long count = switch (kind) {
-                case 0 -> scene.count(colour, form);
-                case 1 -> scene.count(form);
-                default -> scene.count(colour);
+            Figure asked = new Figure(colour, form, shown.place());
+            Predicate<Figure> fits = switch (kind) {
+                case 0 -> figure -> figure.colour() == asked.colour() && figure.form() == asked.form();
+                case 1 -> figure -> figure.form() == asked.form();
+                default -> figure -> figure.colour() == asked.colour();
             };
+            Optional<Figure> found = scene.figures().stream().filter(fits).findFirst();
             // The ground could pass for a thing of its colour.
             boolean asksGround = kind == 2 && colour == (scene.dark() ? Colour.BLACK : Colour.WHITE);
-            if (count > 0 == there && !asksGround) {
+            if (found.isPresent() == there && !asksGround) {
                 String answer = there ? "Yes." : "No.";
                 String article = colour == Colour.ORANGE ? "an" : "a";
                 String thing = switch (kind) {
@@ -133,13 +147,19 @@ public final class SightSkills {
                 String wording = kind == 2
                         ? "{is there ~ {here|in this picture|in the picture|in this image|to be seen}|is ~ {here|in this picture|in the picture|in the image}|do you see ~|can you see ~ {here|}|{does this picture have|does it show} ~}"
                         : "{is there ~ {here|in this picture|in the picture|in this image|}|do you see ~ {in this picture|here|}|can you see ~|{does this picture|does the picture|does this image} {show|have|contain} ~}";
-                return new Question(scene, "is there " + thing, wording.replace("~", thing), answer);
+                String where = found.map(figure -> "in the " + figure.place()).orElse("nowhere");
+                return new Question(
+                        scene,
+                        "is there " + thing,
+                        wording.replace("~", thing),
+                        described(scene) + " " + sentence(thing + ": " + where),
+                        answer,
+                        named(facts(answer)));
             }
         }
     }
 
-    private static Question place(SplittableRandom random) {
-        Scene scene = few(random);
+    private static Question place(Scene scene, SplittableRandom random) {
         if (random.nextInt(3) == 0) {
             Place place = random.nextInt(4) == 0
                     ? Sayings.pick(List.of(Place.values()), random)
@@ -164,16 +184,12 @@ public final class SightSkills {
         } else if (scene.count(figure.colour(), figure.form()) == 1) {
             thing = figure.colour() + " " + figure.form();
         } else {
-            return place(random);
+            return place(scene, random);
         }
         String answer = sentence(figure.place().toString());
         String wording =
                 "{where is the ~ {in this picture|in the picture|}|where's the ~|where do you see the ~|where in {the|this} picture is the ~|{in|at} {which|what} place is the ~|which {corner or place|part of the picture} is the ~ in|where can i find the ~}";
         return new Question(scene, "where is the " + thing, wording.replace("~", thing), answer);
-    }
-
-    private static Question colour(SplittableRandom random) {
-        return colour(few(random), random);
     }
 
     private static Question colour(Scene scene, SplittableRandom random) {
@@ -196,8 +212,7 @@ public final class SightSkills {
         }
     }
 
-    private static Question shape(SplittableRandom random) {
-        Scene scene = few(random);
+    private static Question shape(Scene scene, SplittableRandom random) {
         while (true) {
             Figure figure = Sayings.pick(scene.figures(), random);
             String wording;
@@ -217,6 +232,34 @@ public final class SightSkills {
         }
     }
 
+    private static Question several(SplittableRandom random) {
+        Scene scene = Scene.any(random, random.nextInt(2, 4));
+        List<Question> questions = new ArrayList<>();
+        for (int i = random.nextInt(2, 4); i > 0; i--) {
+            questions.add(
+                    switch (random.nextInt(4)) {
+                        case 0 -> presence(scene, random);
+                        case 1 -> place(scene, random);
+                        case 2 -> colour(scene, random);
+                        default -> shape(scene, random);
+                    });
+        }
+        String described = described(scene);
+        String answer = joined(questions, " ", Question::answer);
+        return new Question(
+                scene,
+                joined(questions, "\n", Question::subject),
+                joined(questions, "? ", Question::wording),
+                described
+                        + joined(questions, "", question -> question.reasoning().substring(described.length())),
+                answer,
+                text -> facts(text).equals(facts(answer)));
+    }
+
+    private static String joined(List<Question> questions, String by, Function<Question, String> what) {
+        return questions.stream().map(what).collect(Collectors.joining(by));
+    }
+
     private static Question count(SplittableRandom random) {
         int count = random.nextInt(1, 6);
         String answer = sentence(NUMBERS.get(count - 1));
@@ -227,10 +270,6 @@ public final class SightSkills {
                 "",
                 answer,
                 named(List.of(NUMBERS.get(count - 1))));
-    }
-
-    private static Question describe(SplittableRandom random) {
-        return describe(few(random));
     }
 
     private static Question describe(Scene scene) {

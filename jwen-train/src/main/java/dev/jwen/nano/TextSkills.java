@@ -16,8 +16,8 @@ public final class TextSkills {
                 new UpperCase(),
                 new Reverse(),
                 new LetterCount(),
-                new World(true),
-                new World(false),
+                World.oneHop(),
+                World.twoHops(),
                 new BugFix());
     }
 }

@@ -3,10 +3,16 @@ package dev.jwen.nano;
 import dev.jwen.chat.Conversation;
 import dev.jwen.chat.Message;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.TreeSet;
+import java.util.stream.Collectors;
 
 /**
  * Questions about a small world of people, towns, pets and jobs, which the prompt tells in a few sentences in any order.
@@ -17,6 +23,9 @@ import java.util.TreeSet;
  * asked is put beside what was found.
  * No two people of a world share a town, a pet or a job, and no two towns a place or an animal, so that every question has
  * one answer.
+ *
+ * <p>Several questions in one message are answered in their order: no skill that is measured, but to look up three things
+ * teaches it sooner than to look up one.
  */
 final class World implements Skill {
     private static final List<String> PEOPLE = List.of("""
@@ -124,16 +133,36 @@ final class World implements Skill {
         }
     }
 
+    private final String name;
     private final boolean oneHop;
+    private final int fewest;
+    private final int most;
 
-    /** One hop, or else two. */
-    World(boolean oneHop) {
+    private World(String name, boolean oneHop, int fewest, int most) {
+        this.name = name;
         this.oneHop = oneHop;
+        this.fewest = fewest;
+        this.most = most;
+    }
+
+    /** {@code world-one-hop}. */
+    static World oneHop() {
+        return new World("world-one-hop", true, 1, 1);
+    }
+
+    /** {@code world-two-hops}. */
+    static World twoHops() {
+        return new World("world-two-hops", false, 1, 1);
+    }
+
+    /** {@code world-several}: several questions of one hop. */
+    static World several() {
+        return new World("world-several", true, 2, 5);
     }
 
     @Override
     public String name() {
-        return oneHop ? "world-one-hop" : "world-two-hops";
+        return name;
     }
 
     @Override
@@ -141,12 +170,23 @@ final class World implements Skill {
         Draw draw = new Draw(random);
         while (true) {
             List<Person> people = people(draw, draw.between(2, 4));
-            Person person = people.getFirst();
-            Person other = people.getLast();
-            Question question = oneHop ? oneHop(person, other, draw) : twoHops(person, other, draw);
-            String key = "world " + new TreeSet<>(question.facts) + " " + question.answer;
-            if (Split.of(key) == split) {
-                return problem(key, question, people, draw);
+            Map<String, Question> questions = new LinkedHashMap<>();
+            Set<String> decoys = new LinkedHashSet<>();
+            int count = draw.between(fewest, most);
+            // A world need not have so many questions of this split.
+            for (int tries = 0; tries < 20 && questions.size() < count; tries++) {
+                List<Person> two = draw.some(2, people);
+                Person person = two.getFirst();
+                Person other = two.getLast();
+                Question question = oneHop ? oneHop(person, other, draw) : twoHops(person, other, draw);
+                String key = "world " + new TreeSet<>(question.facts) + " " + question.answer;
+                if (Split.of(key) == split) {
+                    questions.put(key, question);
+                    decoys.add(other.all().get(person.all().indexOf(question.facts.getLast())));
+                }
+            }
+            if (questions.size() == count) {
+                return problem(questions, decoys, people, draw);
             }
         }
     }
@@ -165,42 +205,43 @@ final class World implements Skill {
         return people;
     }
 
-    private static Problem problem(String key, Question question, List<Person> people, Draw draw) {
-        List<String> facts = new ArrayList<>(question.facts);
+    private static Problem problem(Map<String, Question> asked, Set<String> decoys, List<Person> people, Draw draw) {
+        Collection<Question> questions = asked.values();
+        Set<String> facts = new LinkedHashSet<>();
+        questions.forEach(question -> facts.addAll(question.facts));
         List<String> others = new ArrayList<>();
         people.forEach(person -> others.addAll(person.all()));
-        others.removeAll(facts);
         // A sentence of the same kind about another makes sure that the question is read.
-        int kind = people.getFirst().all().indexOf(facts.getLast());
-        String decoy = people.getLast().all().get(kind);
         if (!draw.oneIn(4)) {
-            facts.add(decoy);
-            others.remove(decoy);
+            facts.add(decoys.iterator().next());
         }
-        facts.addAll(draw.some(Math.min(others.size(), draw.between(3, 7) - facts.size()), others));
-        String world = String.join(" ", draw.some(facts.size(), facts));
-        String asked = asked(question, draw);
+        others.removeAll(facts);
+        int more = Math.max(0, draw.between(3, 7) - facts.size());
+        facts.addAll(draw.some(Math.min(others.size(), more), others));
+        String world = String.join(" ", draw.some(facts.size(), List.copyOf(facts)));
+        String words = questions.stream()
+                .map(question -> asked(question, questions.size() > 1, draw))
+                .collect(Collectors.joining(" "));
         String prompt = draw.oneIn(4)
-                ? asked + (asked.endsWith("?") ? "" : "?") + (draw.oneIn(2) ? "\n" : " ") + world
-                : world + (draw.oneIn(3) ? "\n" : " ") + asked;
-        String answer = said(question.answer);
+                ? words + (words.endsWith("?") ? "" : "?") + (draw.oneIn(2) ? "\n" : " ") + world
+                : world + (draw.oneIn(3) ? "\n" : " ") + words;
+        String reasoning = questions.stream().map(Question::reasoning).collect(Collectors.joining(" "));
+        String answer = questions.stream().map(Question::answer).collect(Collectors.joining(" "));
+        String word = questions.stream().map(Question::word).collect(Collectors.joining(" "));
         return new Problem(
-                key,
+                String.join("\n", asked.keySet()),
                 new Conversation(
-                        List.of(
-                                Message.user(prompt),
-                                Message.assistant(question.answer, question.reasoning, List.of())),
-                        List.of()),
-                conversation -> Verdict.answers(conversation, answer, question.word));
+                        List.of(Message.user(prompt), Message.assistant(answer, reasoning, List.of())), List.of()),
+                conversation -> Verdict.answers(conversation, said(answer), word));
     }
 
     /** Names keep their capitals: people write them so, and a town may be called as a thing. */
-    private static String asked(Question question, Draw draw) {
+    private static String asked(Question question, boolean isOneOfMany, Draw draw) {
         String asked = draw.of(question.wordings);
         if (draw.oneIn(4)) {
             asked = asked.substring(0, 1).toLowerCase(Locale.ROOT) + asked.substring(1);
         }
-        return draw.oneIn(5) ? asked.substring(0, asked.length() - 1) : asked;
+        return !isOneOfMany && draw.oneIn(5) ? asked.substring(0, asked.length() - 1) : asked;
     }
 
     /** A sentence after the end of it by which it was found. */

@@ -106,6 +106,9 @@ final class Parameters {
      * Draws values to start from: matrices with a deviation of 0.8/√inputs, those that write to the residual stream
      * smaller by √(2·layers), decays for documents of a few hundred tokens.
      *
+     * <p>Embeddings of tokens have a deviation of 0.3, as much as a few layers add to them. At the usual 0.02 the first layer
+     * drowns what a token is, and to look something up by it is learned several times more slowly.
+     *
      * <p>The vision tower begins with smooth waves over a patch and over the grid of positions. From noise in which
      * neighbours have nothing in common it would take some hundred thousand pictures until the network knew left from right;
      * colours alone are learned from noise.
@@ -141,7 +144,7 @@ final class Parameters {
         } else if (name.endsWith("patch_embed.proj.weight")) {
             patchWaves(value, random);
         } else if (name.endsWith("embed_tokens.weight")) {
-            fill(value, () -> 0.02 * random.nextGaussian());
+            fill(value, () -> 0.3 * random.nextGaussian());
         } else {
             double deviation = 0.8 / Math.sqrt(inputs) * (writesToResidual(name) ? residualScale(name) : 1);
             fill(value, () -> deviation * random.nextGaussian());

@@ -12,6 +12,8 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
+import java.util.Locale;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.DynamicTest;
@@ -23,6 +25,7 @@ class SightSkillsTest {
     List<DynamicTest> skillsAreSound() {
         List<Skill> skills = new ArrayList<>(SightSkills.all());
         skills.add(SightSkills.first());
+        skills.add(SightSkills.several());
         return skills.stream()
                 .map(skill -> DynamicTest.dynamicTest(skill.name(), () -> SkillChecks.sound(skill)))
                 .toList();
@@ -57,6 +60,32 @@ class SightSkillsTest {
             yes += Sayings.answer(problem.demonstration()).equals("Yes.") ? 1 : 0;
         }
         assertTrue(yes > 160 && yes < 240, "yes: " + yes);
+    }
+
+    @Test
+    void severalQuestionsAreAnsweredInTheirOrder() {
+        Problem problem = SightSkills.several().problem(new SplittableRandom(5), Split.TRAIN);
+        String answer = Sayings.answer(problem.demonstration());
+        String[] answers = answer.split("(?<=[.]) ", -1);
+        assertEquals(problem.key().lines().count(), answers.length);
+        assertTrue(problem.solved().test(led(problem, answer.toLowerCase(Locale.ROOT))));
+        assertFalse(problem.solved().test(led(problem, answers[0])));
+        assertFalse(problem.solved().test(led(problem, answer + " " + answers[0])));
+    }
+
+    @Test
+    void presenceIsThoughtOfAsAPlace() {
+        SplittableRandom random = new SplittableRandom(6);
+        for (int i = 0; i < 100; i++) {
+            Message answer = SightSkills.all()
+                    .getFirst()
+                    .problem(random, Split.TRAIN)
+                    .demonstration()
+                    .messages()
+                    .getLast();
+            boolean nowhere = Objects.requireNonNull(answer.reasoning()).endsWith(": nowhere.");
+            assertEquals(nowhere ? "No." : "Yes.", answer.text());
+        }
     }
 
     @Test

@@ -36,7 +36,7 @@ final class SkillChecks {
                     assertEquals(shown, twin.demonstration());
                     assertEquals(problem.key(), twin.key());
                 }
-                assertEquals(split, Split.of(problem.key()), problem.key());
+                problem.key().lines().forEach(key -> assertEquals(split, Split.of(key), key));
                 assertTrue(problem.solved().test(shown), shown::toJson);
                 assertTrue(shown.messages().stream().map(Message::text).allMatch(SkillChecks::isAscii), shown::toJson);
                 assertFalse(problem.solved().test(answered(shown, "")), problem.key());
@@ -48,7 +48,7 @@ final class SkillChecks {
                         () -> "%s, answered %s"
                                 .formatted(shown.messages().getLast().text(), other));
                 before = problem;
-                here.add(problem.key());
+                problem.key().lines().forEach(here::add);
             }
             assertTrue(here.stream().noneMatch(keys::contains), "a key in both splits");
             keys.addAll(here);

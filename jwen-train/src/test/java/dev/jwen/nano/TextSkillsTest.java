@@ -49,6 +49,24 @@ class TextSkillsTest {
         return new Conversation(messages, conversation.tools());
     }
 
+    @Test
+    void severalQuestionsAreOfOneSplitAndAnsweredInTheirOrder() {
+        for (Split split : Split.values()) {
+            for (Problem problem : problems(World.several(), split, 1)) {
+                Conversation right = problem.demonstration();
+                String answer = right.messages().getLast().text();
+                assertThat(problem.key().lines().map(Split::of))
+                        .hasSizeBetween(2, 5)
+                        .containsOnly(split);
+                assertThat(answer.split("(?<=[.]) ", -1))
+                        .hasSize((int) problem.key().lines().count());
+                assertThat(problem.solved().test(right)).isTrue();
+                assertThat(problem.solved().test(with(right, answer.substring(answer.indexOf(". ") + 2))))
+                        .isFalse();
+            }
+        }
+    }
+
     @ParameterizedTest
     @MethodSource("skills")
     void demonstrationsSolveTheirProblems(Skill skill) {

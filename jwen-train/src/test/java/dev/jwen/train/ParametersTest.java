@@ -59,7 +59,7 @@ class ParametersTest {
                 .isCloseTo(tower, within(0.1 * tower));
         double patch = 0.05 / Math.sqrt(1536);
         assertThat(deviation(parameters, "visual.patch_embed.proj.weight")).isCloseTo(patch, within(0.1 * patch));
-        assertThat(deviation(parameters, "embed_tokens.weight")).isCloseTo(0.02, within(0.002));
+        assertThat(deviation(parameters, "embed_tokens.weight")).isCloseTo(0.3, within(0.03));
     }
 
     @Test
