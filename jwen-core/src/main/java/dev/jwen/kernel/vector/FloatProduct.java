@@ -31,11 +31,17 @@ final class FloatProduct {
     /** Bytes of {@code b} that are packed before its products begin: they should stay in a shared cache. */
     private static final long PACKED_BYTES = 4L << 20;
 
-    /** Tiles of rows in a piece of work, at most: they should stay in a second-level cache. */
-    private static final int TILES = 8;
+    /** Bytes of {@code a} and {@code c} in a piece of work: they should stay in a second-level cache from block to block. */
+    private static final long PIECE_BYTES = 640 << 10;
 
-    /** Pieces of work for each thread, where there are enough rows. */
-    private static final int PIECES = 4;
+    /** Tiles of rows in a piece of work, at most. */
+    private static final int TILES = 16;
+
+    /** What a piece of work costs beside its tiles, as a share of one: its panels come from a second-level cache. */
+    private static final double PIECE = 0.15;
+
+    /** Pieces of packing for each thread. */
+    private static final int PACKINGS = 4;
 
     /** Rows no farther apart than this, in bytes, are read in place. */
     private static final long CLOSE = 2048;
@@ -47,7 +53,9 @@ final class FloatProduct {
     private static final long CLEARED = 64 << 10;
 
     private final WorkerPool pool;
+    private final @Nullable MatrixProducts products;
     private final ProductTile tile;
+    private final @Nullable ProductTile[] lower;
     private final int rows;
     private final int columns;
     private final Buffer panels = new Buffer();
@@ -58,9 +66,11 @@ final class FloatProduct {
     FloatProduct(WorkerPool pool, @Nullable MatrixProducts products) {
         ProductTile other = products == null ? null : products.productTile();
         this.pool = pool;
+        this.products = products;
         this.tile = other == null ? new VectorProductTile() : other;
         this.rows = tile.rows();
         this.columns = tile.columns();
+        lower = new ProductTile[rows];
         tiles = new Buffer[pool.threads()];
         edges = new Buffer[pool.threads()];
         Arrays.setAll(tiles, i -> new Buffer());
@@ -122,21 +132,23 @@ final class FloatProduct {
         long stripBytes = 4L * columns * depth;
         int together = packed == 0 ? blocks : Math.clamp(PACKED_BYTES / (stripBytes * packed), 1, blocks);
         long panel = panels.address(stripBytes * packed * together);
-        int tilesOfRows = Math.ceilDiv(m, rows);
-        int grain = grain(tilesOfRows);
-        Product product =
-                new Product(left, right, Operand.of(c, false), m, n, k, depth, inPlace, strips, panel, stripBytes);
+        Heights heights = heights(m);
+        int grain = grain(heights.count, rows * (TILE_ROW_BYTES + 4L * n));
+        Product product = new Product(
+                left, right, Operand.of(c, false), heights, n, k, depth, inPlace, strips, panel, stripBytes);
         for (int first = 0; first < blocks; first += together) {
             int firstBlock = first;
             int count = Math.min(together, blocks - first);
             if (packed > 0) {
-                pool.run(count * packed, Math.ceilDiv(count * packed, PIECES * pool.threads()), (worker, from, to) -> {
-                    for (int i = from; i < to; i++) {
-                        packStrip(product, firstBlock + i / packed, inPlace + i % packed, panel + i * stripBytes);
-                    }
-                });
+                pool.run(
+                        count * packed, Math.ceilDiv(count * packed, PACKINGS * pool.threads()), (worker, from, to) -> {
+                            for (int i = from; i < to; i++) {
+                                packStrip(
+                                        product, firstBlock + i / packed, inPlace + i % packed, panel + i * stripBytes);
+                            }
+                        });
             }
-            pool.run(tilesOfRows, grain, (worker, from, to) -> {
+            pool.run(heights.count, grain, (worker, from, to) -> {
                 for (int i = 0; i < count; i++) {
                     int block = firstBlock + i;
                     multiplyRows(worker, product, from, to, block, i, isFresh && block == 0);
@@ -145,15 +157,58 @@ final class FloatProduct {
         }
     }
 
-    /** Tiles of rows in a piece of work: of the numbers that let the threads end soonest, the largest. */
-    private int grain(int tilesOfRows) {
-        int most = Math.clamp(tilesOfRows / (2 * pool.threads()), 1, TILES);
+    /**
+     * How rows are shared out among tiles of nearly equal height: the first {@code higher} have one row more than the others.
+     *
+     * @param high a tile of {@code least + 1} rows, null where there is none of that height
+     * @param low one of {@code least} rows
+     */
+    private record Heights(
+            int count,
+            int least,
+            int higher,
+            @Nullable ProductTile high,
+            @Nullable ProductTile low) {
+        int row(int tile) {
+            return tile * least + Math.min(tile, higher);
+        }
+
+        int of(int tile) {
+            return tile < higher ? least + 1 : least;
+        }
+
+        @Nullable
+        ProductTile tile(int tile) {
+            return tile < higher ? high : low;
+        }
+    }
+
+    private Heights heights(int m) {
+        int count = Math.ceilDiv(m, rows);
+        int least = m / count;
+        int higher = m % count;
+        return new Heights(count, least, higher, higher == 0 ? null : ofHeight(least + 1), ofHeight(least));
+    }
+
+    private @Nullable ProductTile ofHeight(int height) {
+        if (height == rows) {
+            return tile;
+        }
+        if (lower[height] == null && products != null) {
+            lower[height] = products.productTile(height);
+        }
+        return lower[height];
+    }
+
+    /** Tiles of rows in a piece of work: as many as let the threads end soonest, each with so many bytes of a and c. */
+    private int grain(int tilesOfRows, long bytes) {
+        int most = Math.clamp(PIECE_BYTES / bytes, 1, Math.min(TILES, tilesOfRows));
         int best = 1;
-        int soonest = Integer.MAX_VALUE;
+        double soonest = Double.MAX_VALUE;
         for (int grain = 1; grain <= most; grain++) {
-            int longest = Math.ceilDiv(Math.ceilDiv(tilesOfRows, grain), pool.threads()) * grain;
-            if (longest <= soonest) {
-                soonest = longest;
+            double end = Math.ceilDiv(Math.ceilDiv(tilesOfRows, grain), pool.threads()) * (grain + PIECE);
+            if (end < soonest) {
+                soonest = end;
                 best = grain;
             }
         }
@@ -170,7 +225,7 @@ final class FloatProduct {
             Operand a,
             Operand b,
             Operand out,
-            int m,
+            Heights heights,
             int n,
             int k,
             int depth,
@@ -186,6 +241,7 @@ final class FloatProduct {
     /** The tiles {@code from} to {@code to - 1} of rows, for one block of the sums, the {@code packed}-th of the panel. */
     private void multiplyRows(int worker, Product product, int from, int to, int block, int packed, boolean isFresh) {
         Operand a = product.a;
+        Heights heights = product.heights;
         int start = block * product.depth;
         int depth = product.depthOf(block);
         long tileBytes = a.transposed ? 4L * rows * ProductTile.DEPTH : rows * TILE_ROW_BYTES;
@@ -193,8 +249,7 @@ final class FloatProduct {
         long tilesAt = tiles[worker].address(TILES * tileBytes + BYTES);
         for (int i = from; i < to; i++) {
             if (!isInPlace(product, i)) {
-                int height = Math.min(rows, product.m - i * rows);
-                packTile(a, i * rows, height, start, depth, tilesAt + (i - from) * tileBytes);
+                packTile(a, heights.row(i), heights.of(i), start, depth, tilesAt + (i - from) * tileBytes);
             }
         }
         for (int strip = 0; strip < product.strips; strip++) {
@@ -206,26 +261,26 @@ final class FloatProduct {
             long bRow = isOwn ? product.b.rowBytes : 4L * columns;
             for (int i = from; i < to; i++) {
                 boolean inPlace = isInPlace(product, i);
-                long left = inPlace ? a.at(i * rows, start) : tilesAt + (i - from) * tileBytes;
+                long left = inPlace ? a.at(heights.row(i), start) : tilesAt + (i - from) * tileBytes;
                 long aRow = a.transposed ? 4 : inPlace ? a.rowBytes : TILE_ROW_BYTES;
                 long aStep = !a.transposed ? 4 : inPlace ? a.rowBytes : 4L * rows;
-                long c = product.out.at(i * rows, column);
+                long c = product.out.at(heights.row(i), column);
                 long cRow = product.out.rowBytes;
-                int height = Math.min(rows, product.m - i * rows);
-                if (height == rows && width == columns) {
-                    tile.add(left, aRow, aStep, b, bRow, depth, c, cRow, isFresh);
+                ProductTile exact = heights.tile(i);
+                if (exact != null && width == columns) {
+                    exact.add(left, aRow, aStep, b, bRow, depth, c, cRow, isFresh);
                 } else {
                     long whole = edges[worker].address(4L * rows * columns);
-                    tile.add(left, aRow, aStep, b, bRow, depth, whole, 4L * columns, true);
-                    writeEdge(whole, c, cRow, height, width, isFresh);
+                    (exact == null ? tile : exact).add(left, aRow, aStep, b, bRow, depth, whole, 4L * columns, true);
+                    writeEdge(whole, c, cRow, heights.of(i), width, isFresh);
                 }
             }
         }
     }
 
-    /** Whether a tile of rows of a is read where it is: it reaches over no edge. */
-    private boolean isInPlace(Product product, int tile) {
-        return product.a.isClose() && (tile + 1) * rows <= product.m;
+    /** Whether a tile of rows of a is read where it is: no more is read than lies there. */
+    private static boolean isInPlace(Product product, int tile) {
+        return product.a.isClose() && product.heights.tile(tile) != null;
     }
 
     /** What lies in the result, of a tile that does not as a whole. */
@@ -260,31 +315,21 @@ final class FloatProduct {
         }
     }
 
-    /** A tile of rows of a, by columns where it is transposed; what is missing to its height is 0. */
+    /** A tile of rows of a, by columns where it is transposed; what is missing to its height is whatever was there. */
     private void packTile(Operand a, int row, int height, int start, int depth, long to) {
         if (!a.transposed) {
             for (int r = 0; r < height; r++) {
                 copy(a.at(row + r, start), depth, to + r * TILE_ROW_BYTES);
             }
-            for (int r = height; r < rows; r++) {
-                Lanes.clear(to + r * TILE_ROW_BYTES, depth);
-            }
-            return;
-        }
-        if (height < rows) {
-            Lanes.clear(to, (long) depth * rows);
-            for (int k = 0; k < depth; k++) {
-                copy(a.at(row, start + k), height, to + 4L * k * rows);
-            }
             return;
         }
         // Whole vectors, in order, so that each run overwrites what the one before wrote beyond its end.
-        int run = Math.ceilDiv(rows, L) * L;
+        int run = Math.ceilDiv(height, L) * L;
         for (int k = 0; k < depth; k++) {
             long from = a.at(row, start + k);
             long at = to + 4L * k * rows;
             if (from + 4L * run > a.end) {
-                copy(from, rows, at);
+                copy(from, height, at);
                 continue;
             }
             for (int r = 0; r < run; r += L) {
