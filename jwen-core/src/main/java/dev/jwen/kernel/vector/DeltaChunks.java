@@ -1,0 +1,320 @@
+package dev.jwen.kernel.vector;
+
+import static dev.jwen.kernel.vector.Lanes.F;
+import static dev.jwen.kernel.vector.Lanes.FLOAT;
+import static dev.jwen.kernel.vector.Lanes.L;
+import static dev.jwen.kernel.vector.Lanes.LE;
+import static dev.jwen.kernel.vector.Lanes.RAM;
+
+import dev.jwen.kernel.DeltaHeads;
+import dev.jwen.kernel.ProductTile;
+import dev.jwen.kernel.RowLoops;
+import dev.jwen.kernel.Span;
+import dev.jwen.tensor.Tensor;
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * The gated delta rule in chunks, for some value heads of one sequence.
+ *
+ * <p>For n tokens, with G the running sum of the log-decays in the chunk, E = exp(G), and D_rs = exp(G_r - G_s) for s ≤ r
+ * and 0 above:
+ * {@snippet :
+ *   A  = strictly lower part of diag(β) (K Kᵀ · D)
+ *   (I + A) N = diag(β) (V - diag(E) K S)            // forward substitution
+ *   out = diag(E) Q S + (Q Kᵀ · D) N
+ *   S   = E_last S + (diag(exp(G_last - G)) K)ᵀ N
+ * }
+ * No positive number is ever exponentiated. All of it is products of small matrices, for a {@link ProductTile} of another
+ * room where there is one, else for {@link Tiles}.
+ */
+final class DeltaChunks {
+    /** Tokens in a chunk. */
+    private static final int CHUNK = 32;
+
+    /** Rows of a chunk that are worked on at once; those of a tile of another room. */
+    static final int ROWS = 8;
+
+    private final DeltaCall call;
+    /** The first head, and how many there are. */
+    private final int from;
+
+    private final int count;
+    private final int keyDim;
+    private final int valueDim;
+    private final int keyWidth;
+    private final int valueWidth;
+    private final int lanes = Lanes.padded(CHUNK);
+    /** Floats from row to row of the state: a cache line more, so that the rows of a column lie in different sets. */
+    private final int stateWidth;
+    /** Of each head: its state, its keys and queries, its new values. */
+    private final long base;
+
+    private final long headBytes;
+    /** (keyWidth, lanes): keys. */
+    private final long turned;
+    /** (n, keyWidth): keys that decayed to the end of the chunk. */
+    private final long decayed;
+    /** (2 n, lanes): keys and queries times keys. */
+    private final long gram;
+    /** (2 n, valueWidth): keys and queries times the state, the latter then the output. */
+    private final long read;
+    /** (n): running sum of the log-decays. */
+    private final long logs;
+    /** (n): E, what is left at each token of the state before the chunk. */
+    private final long left;
+
+    private final long betas;
+    private final long sums;
+
+    /** For the heads {@code from} to {@code to - 1}. */
+    DeltaChunks(DeltaCall call, int from, int to, Buffer buffer) {
+        this.call = call;
+        this.from = from;
+        this.count = to - from;
+        DeltaHeads heads = call.heads();
+        keyDim = heads.keyDim();
+        valueDim = heads.valueDim();
+        int unit = Math.max(L, Tiles.ROWS);
+        keyWidth = Math.ceilDiv(keyDim, unit) * unit;
+        valueWidth = Math.ceilDiv(valueDim, unit) * unit;
+        stateWidth = valueWidth + 16;
+        headBytes = 4L * keyWidth * stateWidth + 8L * CHUNK * keyWidth + 4L * CHUNK * valueWidth;
+        long floats = count * headBytes / 4
+                + (long) CHUNK * keyWidth
+                + (long) keyWidth * lanes
+                + 2L * CHUNK * lanes
+                + 2L * CHUNK * valueWidth
+                + 3L * lanes
+                + 4L * L;
+        base = buffer.address(4 * floats);
+        decayed = base + count * headBytes;
+        turned = decayed + 4L * CHUNK * keyWidth;
+        gram = turned + 4L * keyWidth * lanes;
+        read = gram + 8L * CHUNK * lanes;
+        logs = read + 8L * CHUNK * valueWidth;
+        left = logs + 4L * lanes;
+        betas = left + 4L * lanes;
+        sums = betas + 4L * lanes;
+        Lanes.clear(base, floats);
+    }
+
+    /** (keyWidth, valueWidth), the state of a head. */
+    private long state(int i) {
+        return base + i * headBytes;
+    }
+
+    /** (2 n, keyWidth): keys, then queries of a head. */
+    private long keyQuery(int i) {
+        return state(i) + 4L * keyWidth * stateWidth;
+    }
+
+    /** (n, valueWidth): the new values N of a head. */
+    private long fresh(int i) {
+        return keyQuery(i) + 8L * CHUNK * keyWidth;
+    }
+
+    private float log(int r) {
+        return RAM.get(FLOAT, logs + 4L * r);
+    }
+
+    private float left(int r) {
+        return RAM.get(FLOAT, left + 4L * r);
+    }
+
+    /** Chunk by chunk, and in each of them head by head. Their states lie from {@code states} on. */
+    void advance(Span span, long states) {
+        copyStates(states, true);
+        int end = span.row() + span.count();
+        for (int token = span.row(); token < end; token += CHUNK) {
+            int tokens = Math.min(CHUNK, end - token);
+            gather(token, tokens);
+            for (int i = 0; i < count; i++) {
+                advance(i, token, tokens);
+            }
+        }
+        copyStates(states, false);
+    }
+
+    private void copyStates(long states, boolean isBegin) {
+        for (int row = 0; row < count * keyDim; row++) {
+            long stored = states + 4L * row * valueDim;
+            long kept = state(row / keyDim) + 4L * (row % keyDim) * stateWidth;
+            MemorySegment.copy(RAM, isBegin ? stored : kept, RAM, isBegin ? kept : stored, 4L * valueDim);
+        }
+    }
+
+    /** Rows that fill up the last tile have no key, no value and no strength: they change nothing. */
+    private static int rows(int tokens) {
+        return Math.ceilDiv(tokens, ROWS) * ROWS;
+    }
+
+    /**
+     * Normalised keys and queries, and values, of some heads. Token by token, because what a token holds of the heads is
+     * one run of memory: head by head, each row would be waited for.
+     */
+    private void gather(int token, int tokens) {
+        int rows = rows(tokens);
+        for (int r = 0; r < tokens; r++) {
+            for (int i = 0; i < count; i++) {
+                long k = keyQuery(i) + 4L * r * keyWidth;
+                normalise(call.key(token + r, from + i), call.keyWeight(), k);
+            }
+            for (int i = 0; i < count; i++) {
+                long q = keyQuery(i) + 4L * (rows + r) * keyWidth;
+                normalise(call.query(token + r, from + i), call.queryWeight(), q);
+            }
+            for (int i = 0; i < count; i++) {
+                long v = fresh(i) + 4L * r * valueWidth;
+                MemorySegment.copy(RAM, call.value(token + r, from + i), RAM, v, 4L * valueDim);
+            }
+        }
+        int more = rows - tokens;
+        for (int i = 0; i < count; i++) {
+            Lanes.clear(keyQuery(i) + 4L * tokens * keyWidth, (long) more * keyWidth);
+            Lanes.clear(keyQuery(i) + 4L * (rows + tokens) * keyWidth, (long) more * keyWidth);
+            Lanes.clear(fresh(i) + 4L * tokens * valueWidth, (long) more * valueWidth);
+        }
+    }
+
+    /** @param i number of the head in the chunk */
+    private void advance(int i, int token, int tokens) {
+        int rows = rows(tokens);
+        long state = state(i);
+        long keyQuery = keyQuery(i);
+        long fresh = fresh(i);
+        prepare(i, token, tokens, rows);
+        long lanesRow = 4L * lanes;
+        long keyRow = 4L * keyWidth;
+        long valueRow = 4L * valueWidth;
+        long stateRow = 4L * stateWidth;
+
+        Lanes.clear(gram, 2L * rows * lanes);
+        add(keyQuery, keyRow, 4, turned, lanesRow, keyDim, gram, lanesRow, 2 * rows, lanes);
+        Lanes.clear(read, 2L * rows * valueWidth);
+        add(keyQuery, keyRow, 4, state, stateRow, keyDim, read, valueRow, 2 * rows, valueWidth);
+        mask(rows);
+        newValues(fresh, rows);
+
+        long out = read + rows * valueRow;
+        for (int r = 0; r < rows; r++) {
+            scale(out + r * valueRow, left(r), valueWidth);
+        }
+        for (int r = 0; r < rows; r += ROWS) {
+            long weights = gram + (rows + r) * lanesRow;
+            long to = out + r * valueRow;
+            add(weights, lanesRow, 4, fresh, valueRow, r + ROWS, to, valueRow, ROWS, valueWidth);
+        }
+        for (int r = 0; r < tokens; r++) {
+            MemorySegment.copy(RAM, out + r * valueRow, RAM, call.out(token + r, from + i), 4L * valueDim);
+        }
+        scale(state, left(rows - 1), keyWidth * stateWidth);
+        add(decayed, 4, keyRow, fresh, valueRow, rows, state, stateRow, keyWidth, valueWidth);
+    }
+
+    /**
+     * {@code c += a · b}.
+     *
+     * @param aStep bytes between two elements of a row of a; it or {@code aRow} is that of a float
+     * @param rows of a and c
+     * @param columns of b and c, a multiple of L
+     */
+    private void add(
+            long a, long aRow, long aStep, long b, long bRow, int depth, long c, long cRow, int rows, int columns) {
+        ProductTile tile = call.tile();
+        if (tile == null || rows % tile.rows() != 0 || columns % tile.columns() != 0 || depth == 0) {
+            Tiles.outer(a, aRow, aStep, b, bRow, depth, c, cRow, rows, columns / L);
+            return;
+        }
+        // Column by column of tiles: what is read of b stays in the first-level cache.
+        for (int j = 0; j < columns; j += tile.columns()) {
+            for (int r = 0; r < rows; r += tile.rows()) {
+                long to = c + r * cRow + 4L * j;
+                tile.add(a + r * aRow, aRow, aStep, b + 4L * j, bRow, depth, to, cRow, false);
+            }
+        }
+    }
+
+    /** The same as {@code out = x / √(mean(x²) + 1e-6 / K) · weight}, by the loops of another room where they fit. */
+    private void normalise(long x, Tensor weight, long out) {
+        if (call.loops() != null && RowLoops.fits(keyDim)) {
+            call.loops().rmsNorm(x, Lanes.address(weight, 0), keyDim, 1, 1e-6f / keyDim, out);
+        } else {
+            VectorDelta.normalise(x, keyDim, weight.get(0, 0) * Math.sqrt(keyDim), out, sums);
+        }
+    }
+
+    /** Works out decays and strengths, and what they make of the keys. */
+    private void prepare(int i, int token, int tokens, int rows) {
+        double log = 0;
+        for (int r = 0; r < rows; r++) {
+            log += r < tokens ? call.logDecay(token + r, from + i) : 0;
+            RAM.set(FLOAT, logs + 4L * r, (float) log);
+            RAM.set(FLOAT, left + 4L * r, (float) Math.exp((float) log));
+            RAM.set(FLOAT, betas + 4L * r, r < tokens ? call.beta(token + r, from + i) : 0);
+        }
+        for (int r = rows; r < lanes; r++) {
+            RAM.set(FLOAT, logs + 4L * r, (float) log);
+        }
+        for (int r = 0; r < rows; r++) {
+            long k = keyQuery(i) + 4L * r * keyWidth;
+            long faded = decayed + 4L * r * keyWidth;
+            MemorySegment.copy(RAM, k, RAM, faded, 4L * keyWidth);
+            scale(faded, (float) Math.exp(log(rows - 1) - log(r)), keyWidth);
+            for (int j = 0; j < keyDim; j++) {
+                RAM.set(FLOAT, turned + 4L * ((long) j * lanes + r), RAM.get(FLOAT, k + 4L * j));
+            }
+        }
+    }
+
+    /** Products of keys become -A, those of queries and keys lose what lies after the query; both decay. */
+    private void mask(int rows) {
+        for (int r = 0; r < rows; r++) {
+            long keys = gram + 4L * r * lanes;
+            long queries = gram + 4L * (rows + r) * lanes;
+            float beta = RAM.get(FLOAT, betas + 4L * r);
+            FloatVector log = FloatVector.broadcast(F, log(r));
+            for (int s = 0; s < lanes; s += L) {
+                FloatVector decay = Exp.exp(log.sub(FloatVector.fromMemorySegment(F, RAM, logs + 4L * s, LE))
+                        .min(0f));
+                FloatVector.fromMemorySegment(F, RAM, keys + 4L * s, LE)
+                        .mul(decay)
+                        .mul(-beta)
+                        .intoMemorySegment(RAM, keys + 4L * s, LE);
+                FloatVector.fromMemorySegment(F, RAM, queries + 4L * s, LE)
+                        .mul(decay)
+                        .intoMemorySegment(RAM, queries + 4L * s, LE);
+            }
+            Lanes.clear(keys + 4L * r, lanes - r);
+            Lanes.clear(queries + 4L * (r + 1), lanes - r - 1);
+        }
+    }
+
+    /** Solves for N, some rows at a time: what earlier rows contribute is a product, the rest goes row by row. */
+    private void newValues(long all, int rows) {
+        long lanesRow = 4L * lanes;
+        long valueRow = 4L * valueWidth;
+        for (int r = 0; r < rows; r++) {
+            long fresh = all + r * valueRow;
+            VectorRows.addScaled(fresh, read + r * valueRow, -left(r), valueWidth);
+            scale(fresh, RAM.get(FLOAT, betas + 4L * r), valueWidth);
+        }
+        for (int first = 0; first < rows; first += ROWS) {
+            long weights = gram + first * lanesRow;
+            long fresh = all + first * valueRow;
+            add(weights, lanesRow, 4, all, valueRow, first, fresh, valueRow, ROWS, valueWidth);
+            for (int r = 1; r < ROWS; r++) {
+                for (int s = 0; s < r; s++) {
+                    float weight = RAM.get(FLOAT, weights + r * lanesRow + 4L * (first + s));
+                    VectorRows.addScaled(fresh + r * valueRow, fresh + s * valueRow, weight, valueWidth);
+                }
+            }
+        }
+    }
+
+    private static void scale(long x, float factor, int count) {
+        for (int i = 0; i < count; i += L) {
+            FloatVector.fromMemorySegment(F, RAM, x + 4L * i, LE).mul(factor).intoMemorySegment(RAM, x + 4L * i, LE);
+        }
+    }
+}
