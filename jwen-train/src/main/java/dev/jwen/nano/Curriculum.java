@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
  * behind a system message, or be asked where a calculator lies at hand that it does not need.
  */
 final class Curriculum {
-    /** The share of training in which pictures are described and nothing else. */
-    private static final double SEEING = 0.06;
+    /** The share of training in which pictures are described, worlds are asked about, and nothing else. */
+    private static final double FIRST = 0.09;
 
     private static final List<String> SYSTEM = List.of(
             "You are a helpful assistant.",
@@ -58,16 +58,17 @@ final class Curriculum {
     }
 
     /**
-     * All skills of jwen-nano. It learns to see before it learns anything else: among lessons of all kinds nothing but
-     * colours would be seen for a long time, as the network that the pictures are for changes with every step.
+     * All skills of jwen-nano. It learns to see and to look up before it learns anything else: among lessons of all kinds
+     * nothing but colours would be seen for a long time, as the network that the pictures are for changes with every step,
+     * and of two that are told about any one would be named.
      */
     static Curriculum all() {
         List<Share> shares = new ArrayList<>();
         shares.add(new Share(SightSkills.first(), 4, 0, 0.2, false));
-        shares.add(new Share(World.several(), 3, SEEING, 1, false));
-        shares.add(new Share(SightSkills.several(), 3, SEEING, 1, false));
+        shares.add(new Share(World.several(), 3, 0, 1, false));
+        shares.add(new Share(SightSkills.several(), 3, FIRST, 1, false));
         for (Skill skill : Suite.skills()) {
-            shares.add(new Share(skill, weight(skill.name()), SEEING, 1, true));
+            shares.add(new Share(skill, weight(skill.name()), FIRST, 1, true));
         }
         return new Curriculum(shares);
     }

@@ -58,6 +58,10 @@ final class Sayings {
         return text.toString().replaceAll(" {2,}", " ").replace(" 's ", "'s ").strip();
     }
 
+    static String capital(String words) {
+        return Character.toUpperCase(words.charAt(0)) + words.substring(1);
+    }
+
     /** The text as somebody types it: with or without capitals and marks at the end, sometimes with a slip. */
     static String typed(String text, SplittableRandom random) {
         boolean question = QUESTION.matcher(text).matches();
@@ -67,7 +71,7 @@ final class Sayings {
         }
         int style = random.nextInt(20);
         if (style < 9) {
-            typed = Character.toUpperCase(typed.charAt(0)) + typed.substring(1);
+            typed = capital(typed);
         } else if (style < 13) {
             typed = typed.toLowerCase(Locale.ROOT);
         } else if (style == 13) {

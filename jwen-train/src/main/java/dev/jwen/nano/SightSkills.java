@@ -329,6 +329,6 @@ public final class SightSkills {
     }
 
     private static String sentence(String words) {
-        return Character.toUpperCase(words.charAt(0)) + words.substring(1) + ".";
+        return Sayings.capital(words) + ".";
     }
 }

@@ -246,11 +246,7 @@ final class World implements Skill {
 
     /** A sentence after the end of it by which it was found. */
     private static String found(String by, String fact) {
-        return capital(by) + ": " + fact;
-    }
-
-    private static String capital(String words) {
-        return Character.toUpperCase(words.charAt(0)) + words.substring(1);
+        return Sayings.capital(by) + ": " + fact;
     }
 
     /** A sentence without its full stop. */
@@ -342,7 +338,7 @@ final class World implements Skill {
             default -> {
                 String place = (yes ? a : b).place;
                 yield Question.yesOrNo(
-                        List.of("Is " + a.town + " " + place + "?"), List.of(a.lies()), capital(place), yes);
+                        List.of("Is " + a.town + " " + place + "?"), List.of(a.lies()), Sayings.capital(place), yes);
             }
         };
     }
@@ -359,7 +355,7 @@ final class World implements Skill {
                                 "Is the town where " + a.name + " lives " + place + "?",
                                 "Does " + a.name + " live " + place + "?"),
                         town,
-                        capital(place),
+                        Sayings.capital(place),
                         yes);
             }
             case 2 ->

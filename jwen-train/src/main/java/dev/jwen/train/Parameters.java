@@ -106,8 +106,10 @@ final class Parameters {
      * Draws values to start from: matrices with a deviation of 0.8/√inputs, those that write to the residual stream
      * smaller by √(2·layers), decays for documents of a few hundred tokens.
      *
-     * <p>Embeddings of tokens have a deviation of 0.3, as much as a few layers add to them. At the usual 0.02 the first layer
-     * drowns what a token is, and to look something up by it is learned several times more slowly.
+     * <p>Looking something up by a token is learned many times sooner if it nearly works from the beginning: embeddings of
+     * tokens have a deviation of 0.3, as much as a few layers add to them, lest the first layer drown what a token is; queries
+     * and keys of a head begin as one matrix, so that what is alike finds each other; and the heads of a delta net read keys
+     * or values of as many tokens before as their convolution reaches, so that what stood near the other is found.
      *
      * <p>The vision tower begins with smooth waves over a patch and over the grid of positions. From noise in which
      * neighbours have nothing in common it would take some hundred thousand pictures until the network knew left from right;
@@ -117,7 +119,45 @@ final class Parameters {
         for (Parameter parameter : all.values()) {
             initialise(parameter, random.split());
         }
+        for (int i = 0; i < config.numHiddenLayers(); i++) {
+            switch (config.layerTypes().get(i)) {
+                case FULL_ATTENTION -> beginAlike("layers." + i + ".self_attn.");
+                case LINEAR_ATTENTION -> beginAlike("layers." + i + ".linear_attn.", i % 2 == 0);
+            }
+        }
         refresh();
+    }
+
+    /** Gives every head the queries that its keys are; between them in q_proj lie the gates. */
+    private void beginAlike(String attention) {
+        Tensor queries = get(attention + "q_proj.weight").value();
+        Tensor keys = get(attention + "k_proj.weight").value();
+        int dim = config.headDim();
+        int group = config.numAttentionHeads() / config.numKeyValueHeads();
+        for (int head = 0; head < config.numAttentionHeads(); head++) {
+            queries.rows(2L * head * dim, dim).copyFrom(keys.rows((long) (head / group) * dim, dim));
+        }
+    }
+
+    /**
+     * Gives every head of a delta net the keys that its queries are, but of an earlier token: of the h-th before for head h,
+     * so that a query finds what followed; or it gives it values of an earlier token, so that a query finds what stood before.
+     */
+    private void beginAlike(String delta, boolean keysAreEarlier) {
+        DeltaHeads heads = config.deltaHeads();
+        long keyWidth = (long) heads.keyHeads() * heads.keyDim();
+        Tensor projection = get(delta + "in_proj_qkv.weight").value();
+        projection.rows(keyWidth, keyWidth).copyFrom(projection.rows(0, keyWidth));
+        Tensor taps = get(delta + "conv1d.weight").value();
+        int last = config.linearConvKernelDim() - 1;
+        for (int channel = 0; channel < taps.rows(); channel++) {
+            boolean isKey = channel >= keyWidth && channel < 2 * keyWidth;
+            boolean isValue = channel >= 2 * keyWidth;
+            long head = isValue ? (channel - 2 * keyWidth) / heads.valueDim() : channel % keyWidth / heads.keyDim();
+            boolean isEarlier = keysAreEarlier ? isKey : isValue;
+            long tap = last - (isEarlier ? head % (last + 1) : 0);
+            taps.set(channel, tap, taps.get(channel, tap) + 0.5f);
+        }
     }
 
     private void initialise(Parameter parameter, SplittableRandom random) {
@@ -127,12 +167,13 @@ final class Parameters {
         if (name.endsWith("A_log")) {
             fill(value, () -> Math.log(random.nextDouble(0.01, 2)));
         } else if (name.endsWith("dt_bias")) {
-            fill(value, () -> random.nextDouble(-3, -1));
+            double least = Math.log(1e-3);
+            double most = Math.log(0.1);
+            fill(value, () -> Math.log(Math.expm1(Math.exp(random.nextDouble(least, most))))); // before softplus
         } else if (name.endsWith("conv1d.weight")) {
             fill(value, () -> 0.1 * random.nextGaussian());
-            for (int channel = 0; channel < value.rows(); channel++) {
-                value.set(channel, value.columns() - 1, value.get(channel, value.columns() - 1) + 0.5f);
-            }
+        } else if (name.endsWith("q_norm.weight") || name.endsWith("k_norm.weight")) {
+            fill(value, () -> 0.6); // around zero
         } else if (name.endsWith("linear_attn.norm.weight")) {
             fill(value, () -> 1);
         } else if (name.startsWith("visual.") && name.contains("norm") && name.endsWith("weight")) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.jwen.checkpoint.Checkpoint;
+import dev.jwen.kernel.DeltaHeads;
 import dev.jwen.model.Config;
 import dev.jwen.tensor.Tensor;
 import java.nio.file.Path;
@@ -95,13 +96,14 @@ class ParametersTest {
         for (String name : List.of(
                 "norm.weight",
                 "layers.0.input_layernorm.weight",
-                "layers.1.self_attn.q_norm.weight",
                 "layers.0.linear_attn.norm.weight",
                 "visual.blocks.0.norm1.weight",
                 "visual.merger.norm.weight")) {
             assertThat(parameters.get(name).used().toFloats()).as(name).containsOnly(1);
         }
         assertThat(parameters.get("norm.weight").value().toFloats()).containsOnly(0);
+        assertThat(parameters.get("layers.1.self_attn.q_norm.weight").used().toFloats())
+                .containsOnly(1.6f);
         assertThat(parameters.get("visual.blocks.0.attn.qkv.bias").value().toFloats())
                 .containsOnly(0);
     }
@@ -115,7 +117,48 @@ class ParametersTest {
             assertThat(rate).isBetween(-2f, -0.01f);
         }
         for (float bias : parameters.get("layers.0.linear_attn.dt_bias").value().toFloats()) {
-            assertThat(bias).isBetween(-3f, -1f);
+            assertThat(Math.log1p(Math.exp(bias))).isBetween(0.00099, 0.101); // softplus
+        }
+    }
+
+    @Test
+    void queriesAndKeysBeginAlike() {
+        Config config = Tiny.dense();
+        Parameters parameters = initialised(5);
+        Tensor queries = parameters.get("layers.1.self_attn.q_proj.weight").value();
+        Tensor keys = parameters.get("layers.1.self_attn.k_proj.weight").value();
+        int dim = config.headDim();
+        int group = config.numAttentionHeads() / config.numKeyValueHeads();
+        for (int head = 0; head < config.numAttentionHeads(); head++) {
+            assertThat(queries.rows(2L * head * dim, dim).toFloats())
+                    .isEqualTo(keys.rows((long) (head / group) * dim, dim).toFloats())
+                    .isNotEqualTo(queries.rows((2L * head + 1) * dim, dim).toFloats());
+        }
+        Tensor delta = parameters.get("layers.0.linear_attn.in_proj_qkv.weight").value();
+        long width = (long) config.deltaHeads().keyHeads() * config.deltaHeads().keyDim();
+        assertThat(delta.rows(0, width).toFloats())
+                .isEqualTo(delta.rows(width, width).toFloats());
+    }
+
+    @Test
+    void headsOfADeltaNetReadEarlierKeysOrEarlierValues() {
+        DeltaHeads heads = Tiny.dense().deltaHeads();
+        int keys = heads.keyHeads() * heads.keyDim();
+        for (int layer : new int[] {0, 2}) {
+            Tensor taps = initialised(5)
+                    .get("layers." + layer + ".linear_attn.conv1d.weight")
+                    .value();
+            int last = (int) taps.columns() - 1;
+            double[] sums = new double[last + 1]; // of the keys of the last head
+            for (int channel = 2 * keys - heads.keyDim(); channel < 2 * keys; channel++) {
+                for (int tap = 0; tap <= last; tap++) {
+                    sums[tap] += taps.get(channel, tap) / heads.keyDim();
+                }
+            }
+            for (int tap = 0; tap <= last; tap++) {
+                boolean isHeads = tap == last - (heads.keyHeads() - 1) % (last + 1);
+                assertThat(sums[tap]).isCloseTo(isHeads ? 0.5 : 0, within(0.15));
+            }
         }
     }
 
