@@ -21,8 +21,8 @@ import picocli.CommandLine.Command;
 /**
  * Runs the other commands once on a model of a few kilobytes, so that the JVM can note which classes a start needs.
  *
- * <p>The launcher calls it when it makes the AOT cache (JEP 483). The kernels are the plain ones: classes of the
- * Vector API cannot be in the cache, because its module is loaded on demand.
+ * <p>The launcher calls it when it makes the AOT cache (JEP 483). The kernels are the plain ones in every command: the JVM
+ * makes no cache at all once a class of the Vector API was there, because its module is loaded on demand.
  */
 @Command(name = "rehearse", hidden = true, description = "Runs the other commands on a tiny model.")
 final class RehearseCommand implements Runnable {
@@ -45,6 +45,8 @@ final class RehearseCommand implements Runnable {
 
     @Override
     public void run() {
+        String kernels = System.getProperty(Backends.PROPERTY);
+        System.setProperty(Backends.PROPERTY, "plain");
         try {
             Path file = Files.createTempFile("jwen-rehearsal", ".gguf");
             try {
@@ -53,15 +55,21 @@ final class RehearseCommand implements Runnable {
                 rehearse("--help");
                 Backends.peakLoops().ifPresent(PeakLoops::close); // the assembler, and calls of machine code
                 rehearse("inspect", model);
-                rehearse("run", "-m", model, "--kernels", "plain", "-n", "3", "hello");
-                rehearse("run", "-m", model, "--kernels", "plain", "-n", "3", "--no-think", "hello");
-                rehearse("run", "-m", model, "--kernels", "plain", "-n", "3", "--tools", "calculator", "hello");
-                rehearse("run", "-m", model, "--kernels", "plain", "-n", "3", "--raw", "--json", "hello");
+                rehearse("run", "-m", model, "-n", "3", "hello");
+                rehearse("run", "-m", model, "-n", "3", "--no-think", "hello");
+                rehearse("run", "-m", model, "-n", "3", "--tools", "calculator", "hello");
+                rehearse("run", "-m", model, "-n", "3", "--raw", "--json", "hello");
             } finally {
                 Files.deleteIfExists(file);
             }
         } catch (IOException e) {
             throw new UncheckedIOException(e);
+        } finally {
+            if (kernels == null) {
+                System.clearProperty(Backends.PROPERTY);
+            } else {
+                System.setProperty(Backends.PROPERTY, kernels);
+            }
         }
     }
 

@@ -79,6 +79,29 @@ class CommandsTest {
         assertThat(jwen("--help").out).doesNotContain("rehearse");
     }
 
+    /** The JVM makes no cache, and every start takes twice as long, once such a class was there. */
+    @Test
+    void theRehearsalLoadsNoClassOfTheVectorApi(@TempDir Path folder) throws Exception {
+        Path loaded = folder.resolve("loaded");
+        Process rehearsal = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        "--add-exports=java.base/jdk.internal.module=ALL-UNNAMED",
+                        "--enable-native-access=ALL-UNNAMED",
+                        "-Xlog:class+load:file=" + loaded,
+                        Main.class.getName(),
+                        "rehearse")
+                .redirectInput(Files.createFile(folder.resolve("empty")).toFile())
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .redirectError(ProcessBuilder.Redirect.DISCARD)
+                .start();
+        assertThat(rehearsal.waitFor()).isZero();
+        assertThat(Files.readAllLines(loaded))
+                .anyMatch(line -> line.contains("dev.jwen.kernel.PlainKernels "))
+                .noneMatch(line -> line.contains("jdk.incubator.vector"));
+    }
+
     @Test
     void runContinuesPlainTextTheSameWayForTheSameSeed() {
         String[] arguments = {"run", "-m", DENSE, "--raw", "-n", "12", "--seed", "3", "--json", "hello"};
