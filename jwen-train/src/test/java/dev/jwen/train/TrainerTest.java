@@ -278,7 +278,7 @@ class TrainerTest {
         try (Subject subject = new Subject(null, 2, Tiny.dense(), true, options)) {
             List<Document> same = documents(0);
             double before = subject.trainer.loss(same);
-            assertThat(before).isCloseTo(Math.log(Tiny.TOKENS), within(0.5));
+            assertThat(before).isGreaterThan(Math.log(Tiny.TOKENS) - 0.5); // no better than a guess
             for (int i = 0; i < 40; i++) {
                 subject.trainer.step(same);
             }
