@@ -244,7 +244,7 @@ public final class SightSkills {
                         default -> shape(scene, random);
                     });
         }
-        String described = described(scene);
+        String described = described(scene); // with which the reasoning of each begins
         String answer = joined(questions, " ", Question::answer);
         return new Question(
                 scene,

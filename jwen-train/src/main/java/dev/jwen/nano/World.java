@@ -171,7 +171,7 @@ final class World implements Skill {
         while (true) {
             List<Person> people = people(draw, draw.between(2, 4));
             Map<String, Question> questions = new LinkedHashMap<>();
-            Set<String> decoys = new LinkedHashSet<>();
+            String decoy = "";
             int count = draw.between(fewest, most);
             // A world need not have so many questions of this split.
             for (int tries = 0; tries < 20 && questions.size() < count; tries++) {
@@ -181,12 +181,14 @@ final class World implements Skill {
                 Question question = oneHop ? oneHop(person, other, draw) : twoHops(person, other, draw);
                 String key = "world " + new TreeSet<>(question.facts) + " " + question.answer;
                 if (Split.of(key) == split) {
+                    if (questions.isEmpty()) {
+                        decoy = other.all().get(person.all().indexOf(question.facts.getLast()));
+                    }
                     questions.put(key, question);
-                    decoys.add(other.all().get(person.all().indexOf(question.facts.getLast())));
                 }
             }
             if (questions.size() == count) {
-                return problem(questions, decoys, people, draw);
+                return problem(questions, decoy, people, draw);
             }
         }
     }
@@ -205,15 +207,15 @@ final class World implements Skill {
         return people;
     }
 
-    private static Problem problem(Map<String, Question> asked, Set<String> decoys, List<Person> people, Draw draw) {
+    /** @param decoy a sentence of the kind that answers the first question, about another: it makes sure that that is read */
+    private static Problem problem(Map<String, Question> asked, String decoy, List<Person> people, Draw draw) {
         Collection<Question> questions = asked.values();
         Set<String> facts = new LinkedHashSet<>();
         questions.forEach(question -> facts.addAll(question.facts));
         List<String> others = new ArrayList<>();
         people.forEach(person -> others.addAll(person.all()));
-        // A sentence of the same kind about another makes sure that the question is read.
         if (!draw.oneIn(4)) {
-            facts.add(decoys.iterator().next());
+            facts.add(decoy);
         }
         others.removeAll(facts);
         int more = Math.max(0, draw.between(3, 7) - facts.size());

@@ -149,13 +149,17 @@ final class Parameters {
         Tensor projection = get(delta + "in_proj_qkv.weight").value();
         projection.rows(keyWidth, keyWidth).copyFrom(projection.rows(0, keyWidth));
         Tensor taps = get(delta + "conv1d.weight").value();
-        int last = config.linearConvKernelDim() - 1;
-        for (int channel = 0; channel < taps.rows(); channel++) {
-            boolean isKey = channel >= keyWidth && channel < 2 * keyWidth;
-            boolean isValue = channel >= 2 * keyWidth;
-            long head = isValue ? (channel - 2 * keyWidth) / heads.valueDim() : channel % keyWidth / heads.keyDim();
-            boolean isEarlier = keysAreEarlier ? isKey : isValue;
-            long tap = last - (isEarlier ? head % (last + 1) : 0);
+        beginAt(taps.rows(0, keyWidth), heads.keyDim(), false);
+        beginAt(taps.rows(keyWidth, keyWidth), heads.keyDim(), keysAreEarlier);
+        beginAt(taps.rows(2 * keyWidth, taps.rows() - 2 * keyWidth), heads.valueDim(), !keysAreEarlier);
+    }
+
+    /** Adds 0.5 to a tap of each channel: to that of the token itself, or of the h-th before in the channels of head h. */
+    private static void beginAt(Tensor taps, int headDim, boolean isEarlier) {
+        long reach = taps.columns();
+        for (long channel = 0; channel < taps.rows(); channel++) {
+            long back = isEarlier ? channel / headDim % reach : 0;
+            long tap = reach - 1 - back;
             taps.set(channel, tap, taps.get(channel, tap) + 0.5f);
         }
     }

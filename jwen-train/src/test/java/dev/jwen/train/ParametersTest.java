@@ -142,22 +142,32 @@ class ParametersTest {
 
     @Test
     void headsOfADeltaNetReadEarlierKeysOrEarlierValues() {
-        DeltaHeads heads = Tiny.dense().deltaHeads();
-        int keys = heads.keyHeads() * heads.keyDim();
-        for (int layer : new int[] {0, 2}) {
-            Tensor taps = initialised(5)
+        Parameters parameters = new Parameters(Tiny.deltas(), null);
+        parameters.initialise(new SplittableRandom(5));
+        DeltaHeads heads = Tiny.deltas().deltaHeads();
+        long keys = (long) heads.keyHeads() * heads.keyDim();
+        long values = (long) heads.valueHeads() * heads.valueDim();
+        for (int layer = 0; layer < 2; layer++) {
+            Tensor taps = parameters
                     .get("layers." + layer + ".linear_attn.conv1d.weight")
                     .value();
-            int last = (int) taps.columns() - 1;
-            double[] sums = new double[last + 1]; // of the keys of the last head
-            for (int channel = 2 * keys - heads.keyDim(); channel < 2 * keys; channel++) {
-                for (int tap = 0; tap <= last; tap++) {
-                    sums[tap] += taps.get(channel, tap) / heads.keyDim();
+            requireBack(taps.rows(0, keys), heads.keyDim(), false);
+            requireBack(taps.rows(keys, keys), heads.keyDim(), layer == 0);
+            requireBack(taps.rows(2 * keys, values), heads.valueDim(), layer == 1);
+        }
+    }
+
+    /** On average over the channels of a head, one tap is 0.5 and the others 0: that of the token itself, or of an earlier one. */
+    private static void requireBack(Tensor taps, int dim, boolean isEarlier) {
+        int reach = (int) taps.columns();
+        for (int head = 0; head < taps.rows() / dim; head++) {
+            int back = isEarlier ? head % reach : 0;
+            for (int tap = 0; tap < reach; tap++) {
+                double mean = 0;
+                for (int channel = head * dim; channel < (head + 1) * dim; channel++) {
+                    mean += taps.get(channel, tap) / dim;
                 }
-            }
-            for (int tap = 0; tap <= last; tap++) {
-                boolean isHeads = tap == last - (heads.keyHeads() - 1) % (last + 1);
-                assertThat(sums[tap]).isCloseTo(isHeads ? 0.5 : 0, within(0.15));
+                assertThat(mean).isCloseTo(tap == reach - 1 - back ? 0.5 : 0, within(0.15));
             }
         }
     }

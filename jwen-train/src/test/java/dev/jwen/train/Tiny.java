@@ -18,7 +18,7 @@ final class Tiny {
     /** Tokens that exist; the rows above are padding. */
     static final int TOKENS = 37;
 
-    private static final int HIDDEN = 32;
+    static final int HIDDEN = 32;
     private static final int PICTURE = 36;
     static final ModelInput.Placeholders PLACEHOLDERS = new ModelInput.Placeholders(PICTURE, 35);
 
@@ -28,20 +28,32 @@ final class Tiny {
         return config(true, VOCABULARY, HIDDEN, 48, 0);
     }
 
+    /** Two layers, both delta nets. */
+    static Config deltas() {
+        LayerType delta = LayerType.LINEAR_ATTENTION;
+        return config(List.of(delta, delta), true, VOCABULARY, HIDDEN, 48, 0);
+    }
+
     /** Six experts of which two are chosen, and a head of its own. */
     static Config moe() {
         return config(false, VOCABULARY, HIDDEN, 0, 6);
     }
 
     static Config config(boolean tied, int vocabulary, int hidden, int intermediate, int experts) {
+        LayerType delta = LayerType.LINEAR_ATTENTION;
+        return config(List.of(delta, LayerType.FULL_ATTENTION, delta), tied, vocabulary, hidden, intermediate, experts);
+    }
+
+    private static Config config(
+            List<LayerType> layers, boolean tied, int vocabulary, int hidden, int intermediate, int experts) {
         return new Config(
                 hidden,
-                3,
+                layers.size(),
                 vocabulary,
                 tied,
                 1e-6f,
                 1024,
-                List.of(LayerType.LINEAR_ATTENTION, LayerType.FULL_ATTENTION, LayerType.LINEAR_ATTENTION),
+                layers,
                 4,
                 2,
                 16,
