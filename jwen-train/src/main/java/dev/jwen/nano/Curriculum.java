@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Curriculum {
     /** The share of training in which pictures are described, worlds are asked about, and nothing else. */
-    private static final double FIRST = 0.09;
+    private static final double FIRST = 0.14;
 
     private static final List<String> SYSTEM = List.of(
             "You are a helpful assistant.",
@@ -65,7 +65,8 @@ final class Curriculum {
     static Curriculum all() {
         List<Share> shares = new ArrayList<>();
         shares.add(new Share(SightSkills.first(), 4, 0, 0.2, false));
-        shares.add(new Share(World.several(), 3, 0, 1, false));
+        shares.add(new Share(World.several(), 8, 0, FIRST, false));
+        shares.add(new Share(World.several(), 4, FIRST, 1, false));
         shares.add(new Share(SightSkills.several(), 3, FIRST, 1, false));
         for (Skill skill : Suite.skills()) {
             shares.add(new Share(skill, weight(skill.name()), FIRST, 1, true));

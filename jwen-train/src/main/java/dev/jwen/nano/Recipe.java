@@ -62,7 +62,7 @@ public record Recipe(
                 12_000,
                 32,
                 // Slow at first: forms are seen sooner at low rates, and pictures come first.
-                new TrainOptions(16_500, 1.5e-3, 0.01, 0.05, 1.0, Schedule.trapezoid(0.06, 0.6), 4_096),
+                new TrainOptions(15_000, 1.5e-3, 0.01, 0.05, 1.0, Schedule.trapezoid(0.06, 0.6), 4_096),
                 Curriculum.all());
     }
 

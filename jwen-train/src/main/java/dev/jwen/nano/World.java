@@ -17,7 +17,8 @@ import java.util.stream.Collectors;
 /**
  * Questions about a small world of people, towns, pets and jobs, which the prompt tells in a few sentences in any order.
  *
- * <p>One hop asks for what one sentence says; two hops join two. The reasoning quotes the sentences that the answer needs.
+ * <p>One hop asks for what one sentence says; two hops join two. The reasoning quotes the sentences that the answer needs,
+ * behind a few words: a name at the start of a text has other tokens than the same name in what is told.
  * Where the question gives the end of a sentence, the reasoning repeats it first, {@code A pony: Eva has a pony.}, for a
  * network finds what followed a word more easily than what stood before it; and where the answer is yes or no, what was
  * asked is put beside what was found.
@@ -227,7 +228,8 @@ final class World implements Skill {
         String prompt = draw.oneIn(4)
                 ? words + (words.endsWith("?") ? "" : "?") + (draw.oneIn(2) ? "\n" : " ") + world
                 : world + (draw.oneIn(3) ? "\n" : " ") + words;
-        String reasoning = questions.stream().map(Question::reasoning).collect(Collectors.joining(" "));
+        String reasoning =
+                questions.stream().map(Question::reasoning).collect(Collectors.joining(" ", "Let me see. ", ""));
         String answer = questions.stream().map(Question::answer).collect(Collectors.joining(" "));
         String word = questions.stream().map(Question::word).collect(Collectors.joining(" "));
         return new Problem(
