@@ -51,6 +51,11 @@ final class X86Matmul implements MatrixProducts {
     private int count;
     private Piece[] pieces = new Piece[0];
     private int pieceCount;
+    /** While pieces are cut: work that is left, that is left of the share, and the number of the share. */
+    private long left;
+
+    private long leftOfShare;
+    private int share;
     /** First piece of each share, and one past the last piece of all. */
     private final int[] shares;
     /** Next piece of each share that nobody has taken. */
@@ -82,15 +87,27 @@ final class X86Matmul implements MatrixProducts {
         private Tensor w = NONE;
         private Tensor out = NONE;
 
-        /** Work for one row, in bytes read from memory. */
-        private long rowWork() {
-            return w.rowBytes() + w.columns() * out.rows() / PRODUCTS_PER_BYTE;
+        /** Blocks of tokens in which it is computed. */
+        private int blocks;
+
+        private int tokens() {
+            return (int) out.rows();
+        }
+
+        private int firstToken(int block) {
+            return X86Products.firstToken(block, blocks, tokens());
+        }
+
+        /** Work for one row and the tokens of a block, in bytes read from memory. */
+        private long rowWork(int block) {
+            return w.rowBytes() + w.columns() * (firstToken(block + 1) - firstToken(block)) / PRODUCTS_PER_BYTE;
         }
     }
 
-    /** Some rows of a product. */
+    /** Some rows of a product, for a block of tokens. */
     private static final class Piece {
         private int product;
+        private int block;
         private int fromRow;
         private int toRow;
     }
@@ -269,31 +286,30 @@ final class X86Matmul implements MatrixProducts {
 
     // ---- Products.
 
-    /** Cuts the rows of all products into shares, and these into pieces. */
+    /**
+     * Cuts all products into shares, and these into pieces. Block by block of tokens: a thread then seldom changes from one
+     * to another, whose activations it would have to fetch.
+     */
     private void cut() {
-        long left = 0;
+        left = 0;
+        int blocks = 0;
         for (int i = 0; i < count; i++) {
-            left += set[i].w.rows() * set[i].rowWork();
+            Product product = set[i];
+            product.blocks = products.tokenBlocks(product.w, product.tokens());
+            blocks = Math.max(blocks, product.blocks);
+            for (int block = 0; block < product.blocks; block++) {
+                left += product.w.rows() * product.rowWork(block);
+            }
         }
         pieceCount = 0;
-        int share = 0;
-        long leftOfShare = left / pool.threads();
+        share = 0;
+        leftOfShare = left / pool.threads();
         shares[0] = 0;
-        for (int i = 0; i < count; i++) {
-            long groupWork = set[i].rowWork() * products.rowGroup();
-            int rows = Math.toIntExact(set[i].w.rows());
-            for (int row = 0; row < rows; ) {
-                if (leftOfShare < groupWork && share + 1 < pool.threads()) {
-                    shares[++share] = pieceCount;
-                    leftOfShare = left / (pool.threads() - share);
+        for (int block = 0; block < blocks; block++) {
+            for (int i = 0; i < count; i++) {
+                if (block < set[i].blocks) {
+                    cut(i, block);
                 }
-                long work = Math.max(SMALLEST_PIECE, leftOfShare / PARTS);
-                int groups = Math.clamp(work / groupWork, 1, Math.ceilDiv(rows, products.rowGroup()));
-                int end = Math.min(rows, row + groups * products.rowGroup());
-                addPiece(i, row, end);
-                left -= (end - row) * set[i].rowWork();
-                leftOfShare -= (end - row) * set[i].rowWork();
-                row = end;
             }
         }
         Arrays.fill(shares, share + 1, shares.length, pieceCount);
@@ -302,13 +318,34 @@ final class X86Matmul implements MatrixProducts {
         }
     }
 
-    private void addPiece(int product, int fromRow, int toRow) {
+    /** Cuts the rows of product {@code i}, for a block of tokens. */
+    private void cut(int i, int block) {
+        long rowWork = set[i].rowWork(block);
+        long groupWork = rowWork * products.rowGroup();
+        int rows = Math.toIntExact(set[i].w.rows());
+        for (int row = 0; row < rows; ) {
+            if (leftOfShare < groupWork && share + 1 < pool.threads()) {
+                shares[++share] = pieceCount;
+                leftOfShare = left / (pool.threads() - share);
+            }
+            long work = Math.max(SMALLEST_PIECE, leftOfShare / PARTS);
+            int groups = Math.clamp(work / groupWork, 1, Math.ceilDiv(rows, products.rowGroup()));
+            int end = Math.min(rows, row + groups * products.rowGroup());
+            addPiece(i, block, row, end);
+            left -= (end - row) * rowWork;
+            leftOfShare -= (end - row) * rowWork;
+            row = end;
+        }
+    }
+
+    private void addPiece(int product, int block, int fromRow, int toRow) {
         if (pieceCount == pieces.length) {
             pieces = Arrays.copyOf(pieces, Math.max(64, 2 * pieceCount));
             Arrays.setAll(pieces, i -> pieces[i] == null ? new Piece() : pieces[i]);
         }
         Piece piece = pieces[pieceCount++];
         piece.product = product;
+        piece.block = block;
         piece.fromRow = fromRow;
         piece.toRow = toRow;
     }
@@ -327,13 +364,15 @@ final class X86Matmul implements MatrixProducts {
 
     private void compute(Piece piece, MemorySegment packBuffer) {
         Product product = set[piece.product];
+        Input input = inputs[product.input];
+        int first = product.firstToken(piece.block);
         products.product(
                 product.w,
                 piece.fromRow,
                 piece.toRow,
-                inputs[product.input].records,
-                Math.toIntExact(product.out.rows()),
-                product.out.segment(),
+                input.records.asSlice(first * input.form.bytes(product.w.columns())),
+                product.firstToken(piece.block + 1) - first,
+                product.out.segment().asSlice(first * product.out.rowBytes()),
                 product.out.columns(),
                 packBuffer);
     }

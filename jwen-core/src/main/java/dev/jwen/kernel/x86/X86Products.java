@@ -275,12 +275,12 @@ public final class X86Products implements AutoCloseable {
             applyFactors(w, fromRow, toRow, tokens, out, outStride);
             return;
         }
-        // Panels of a chunk stay in the first-level cache for a block of tokens, and the records of a chunk of a
-        // block in half the second-level cache for all rows.
+        // Panels of a chunk stay in the first-level cache for a block of tokens.
         long chunk = chunkColumns(format, w.columns());
-        int block = (int) Math.max(4 * MAX_TOKENS, cacheBytes / 2 / form.offset(chunk));
-        for (int first = 0; first < tokens; first += block) {
-            int count = Math.min(block, tokens - first);
+        int blocks = tokenBlocks(w, tokens);
+        for (int block = 0; block < blocks; block++) {
+            int first = firstToken(block, blocks, tokens);
+            int count = firstToken(block + 1, blocks, tokens) - first;
             long start = first * outStride;
             for (long column = 0; column < w.columns(); column += chunk) {
                 long columns = Math.min(chunk, w.columns() - column);
@@ -291,6 +291,24 @@ public final class X86Products implements AutoCloseable {
             }
         }
         applyFactors(w, fromRow, toRow, tokens, out, outStride);
+    }
+
+    /**
+     * Blocks of about the same number of tokens in which {@link #product} works: the records of a block, for the columns
+     * that are packed at once, take half the second-level cache and stay there for all rows.
+     */
+    int tokenBlocks(Tensor w, int tokens) {
+        Format format = format(w.type());
+        if (tokens <= format.packing.maxTokens(set)) {
+            return 1;
+        }
+        long bytes = format.packing.activations().offset(chunkColumns(format, w.columns()));
+        return Math.ceilDiv(tokens, (int) Math.max(4 * MAX_TOKENS, cacheBytes / 2 / bytes));
+    }
+
+    /** The first token of a block; of block {@code blocks}, the number of all. */
+    static int firstToken(int block, int blocks, int tokens) {
+        return (int) ((long) tokens * block / blocks);
     }
 
     /** Multiplies the products with factors that hold for whole rows, unless the panels have them already. */

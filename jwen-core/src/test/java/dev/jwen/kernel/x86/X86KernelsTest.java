@@ -23,6 +23,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** The back end "x86" against the plain one, and with 1, 2 and 3 threads against itself. */
@@ -103,6 +104,24 @@ class X86KernelsTest {
             assertThat(two.toFloats())
                     .as("token %d, seed %d", t, SEED)
                     .isEqualTo(batch.rows(t, 2).toFloats());
+        }
+    }
+
+    /** So many tokens are cut into blocks, at the latest where a second-level cache of 2 MiB is half full of them. */
+    @ParameterizedTest
+    @EnumSource(
+            value = DataType.class,
+            names = {"Q8_0", "Q4_K"})
+    void manyTokensHaveTheSameProductsAsFew(DataType type) {
+        Tensor w = weight(type, 75, 2048);
+        Tensor x = normal(1111, 2048);
+        for (Kernels kernels : X86) {
+            Tensor all = products(kernels, x, w);
+            for (int t = 0; t < x.rows(); t += 101) {
+                assertThat(all.rows(t, 101).toFloats())
+                        .as("tokens from %d, %d threads, seed %d", t, kernels.threads(), SEED)
+                        .isEqualTo(products(kernels, x.rows(t, 101), w).toFloats());
+            }
         }
     }
 
