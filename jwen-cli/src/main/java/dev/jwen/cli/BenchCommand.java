@@ -52,9 +52,6 @@ import picocli.CommandLine.Spec;
             "  jwen bench --kernels --roofline roofline.svg"
         })
 final class BenchCommand implements Runnable {
-    /** Prompt tokens in one forward pass. */
-    private static final int CHUNK = 512;
-
     /** For each kernel. */
     private static final double KERNEL_SECONDS = 0.15;
 
@@ -334,8 +331,8 @@ final class BenchCommand implements Runnable {
         int vocabulary = opened.network().config().vocabSize();
         SplittableRandom random = new SplittableRandom(count);
         for (int done = 0; done < count; ) {
-            int[] ids =
-                    random.ints(Math.min(CHUNK, count - done), 0, vocabulary).toArray();
+            int tokens = Math.min(opened.network().promptTokens(), count - done);
+            int[] ids = random.ints(tokens, 0, vocabulary).toArray();
             done += ids.length;
             Batch batch = new Batch();
             batch.add(state, ids, done == count ? Batch.Logits.LAST : Batch.Logits.NONE);
@@ -374,7 +371,7 @@ final class BenchCommand implements Runnable {
         record.put("model_type", String.valueOf(opened.checkpoint().config().get("model_type")));
         record.put("model_size", opened.checkpoint().sizeBytes());
         record.put("model_n_params", count.text());
-        record.put("n_batch", CHUNK);
+        record.put("n_batch", opened.network().promptTokens());
         record.put("n_threads", opened.kernels().threads());
         record.put("backends", opened.kernels().name());
         record.put("type_k", opened.kvType().name().toLowerCase(java.util.Locale.ROOT));

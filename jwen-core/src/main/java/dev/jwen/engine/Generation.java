@@ -20,9 +20,6 @@ import org.jspecify.annotations.Nullable;
  * any number of answers {@linkplain #advance advance together}.
  */
 final class Generation implements AutoCloseable {
-    /** Prompt tokens in one forward pass: enough to keep the arithmetic units busy, few enough to stop in between. */
-    private static final int CHUNK = 512;
-
     private final Engine engine;
     private final Sampler sampler;
     private final PrefixStates states;
@@ -114,7 +111,7 @@ final class Generation implements AutoCloseable {
         int read = state.length();
         if (read < prompt.length()) {
             int part = read < branch ? branch : prompt.length();
-            int to = Math.min(part, read + CHUNK);
+            int to = Math.min(part, read + engine.network().promptTokens());
             boolean isLast = to == prompt.length();
             batch.add(state, prompt, read, to, isLast ? Batch.Logits.LAST : Batch.Logits.NONE);
             return isLast;

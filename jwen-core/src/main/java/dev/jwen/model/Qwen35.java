@@ -76,6 +76,14 @@ public final class Qwen35 implements AutoCloseable {
         return copy == 0 ? 0 : weights.lmHead().sizeBytes() - copy;
     }
 
+    /**
+     * Tokens of a prompt for one forward pass: so few that what a layer makes of them stays in the caches, and where there
+     * are experts, so many that each of these gets several.
+     */
+    public int promptTokens() {
+        return config.numExperts() == 0 ? 256 : 512;
+    }
+
     /** The state of a sequence before its first token, with its KV cache in {@code kvType}. */
     public State newState(DataType kvType) {
         return State.empty(config, pool, kvType);

@@ -219,7 +219,7 @@ class SessionTest {
         assertThat(cancelled.finishReason()).isEqualTo(Completion.FinishReason.CANCELLED);
         assertThat(cancelled.tokens()).isZero();
         Completion again = session.generate(prompt, GREEDY, Listener.NONE);
-        assertThat(again.cachedTokens()).isEqualTo(512);
+        assertThat(again.cachedTokens()).isEqualTo(256);
         assertThat(again.text())
                 .isEqualTo(engine.newSession()
                         .generate(prompt, GREEDY, Listener.NONE)
