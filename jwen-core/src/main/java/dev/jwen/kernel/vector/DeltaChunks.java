@@ -23,7 +23,7 @@ import jdk.incubator.vector.FloatVector;
  *   A  = strictly lower part of diag(β) (K Kᵀ · D)
  *   (I + A) N = diag(β) (V - diag(E) K S)            // forward substitution
  *   out = diag(E) Q S + (Q Kᵀ · D) N
- *   S   = E_last S + (diag(exp(G_last - G)) K)ᵀ N
+ *   S   = E_last S + Kᵀ diag(exp(G_last - G)) N
  * }
  * No positive number is ever exponentiated. All of it is products of small matrices, for a {@link ProductTile} of another
  * room where there is one, else for {@link Tiles}.
@@ -32,8 +32,8 @@ final class DeltaChunks {
     /** Tokens in a chunk. */
     private static final int CHUNK = 32;
 
-    /** Rows of a chunk that are worked on at once; those of a tile of another room. */
-    static final int ROWS = 8;
+    /** Rows of a chunk that are worked on at once. */
+    private static final int ROWS = Tiles.OTHER_ROWS;
 
     private final DeltaCall call;
     /** The first head, and how many there are. */
@@ -53,8 +53,6 @@ final class DeltaChunks {
     private final long headBytes;
     /** (keyWidth, lanes): keys. */
     private final long turned;
-    /** (n, keyWidth): keys that decayed to the end of the chunk. */
-    private final long decayed;
     /** (2 n, lanes): keys and queries times keys. */
     private final long gram;
     /** (2 n, valueWidth): keys and queries times the state, the latter then the output. */
@@ -63,6 +61,8 @@ final class DeltaChunks {
     private final long logs;
     /** (n): E, what is left at each token of the state before the chunk. */
     private final long left;
+    /** (n): what is left at the end of the chunk of what each token adds. */
+    private final long leftAtEnd;
 
     private final long betas;
     private final long sums;
@@ -81,20 +81,19 @@ final class DeltaChunks {
         stateWidth = valueWidth + 16;
         headBytes = 4L * keyWidth * stateWidth + 8L * CHUNK * keyWidth + 4L * CHUNK * valueWidth;
         long floats = count * headBytes / 4
-                + (long) CHUNK * keyWidth
                 + (long) keyWidth * lanes
                 + 2L * CHUNK * lanes
                 + 2L * CHUNK * valueWidth
-                + 3L * lanes
+                + 4L * lanes
                 + 4L * L;
         base = buffer.address(4 * floats);
-        decayed = base + count * headBytes;
-        turned = decayed + 4L * CHUNK * keyWidth;
+        turned = base + count * headBytes;
         gram = turned + 4L * keyWidth * lanes;
         read = gram + 8L * CHUNK * lanes;
         logs = read + 8L * CHUNK * valueWidth;
         left = logs + 4L * lanes;
-        betas = left + 4L * lanes;
+        leftAtEnd = left + 4L * lanes;
+        betas = leftAtEnd + 4L * lanes;
         sums = betas + 4L * lanes;
         Lanes.clear(base, floats);
     }
@@ -208,31 +207,17 @@ final class DeltaChunks {
         for (int r = 0; r < tokens; r++) {
             MemorySegment.copy(RAM, out + r * valueRow, RAM, call.out(token + r, from + i), 4L * valueDim);
         }
+        for (int r = 0; r < rows; r++) {
+            scale(fresh + r * valueRow, RAM.get(FLOAT, leftAtEnd + 4L * r), valueWidth);
+        }
         scale(state, left(rows - 1), keyWidth * stateWidth);
-        add(decayed, 4, keyRow, fresh, valueRow, rows, state, stateRow, keyWidth, valueWidth);
+        add(keyQuery, 4, keyRow, fresh, valueRow, rows, state, stateRow, keyWidth, valueWidth);
     }
 
-    /**
-     * {@code c += a · b}.
-     *
-     * @param aStep bytes between two elements of a row of a; it or {@code aRow} is that of a float
-     * @param rows of a and c
-     * @param columns of b and c, a multiple of L
-     */
+    /** {@code c += a · b}, see {@link Tiles#outer}. */
     private void add(
             long a, long aRow, long aStep, long b, long bRow, int depth, long c, long cRow, int rows, int columns) {
-        ProductTile tile = call.tile();
-        if (tile == null || rows % tile.rows() != 0 || columns % tile.columns() != 0 || depth == 0) {
-            Tiles.outer(a, aRow, aStep, b, bRow, depth, c, cRow, rows, columns / L);
-            return;
-        }
-        // Column by column of tiles: what is read of b stays in the first-level cache.
-        for (int j = 0; j < columns; j += tile.columns()) {
-            for (int r = 0; r < rows; r += tile.rows()) {
-                long to = c + r * cRow + 4L * j;
-                tile.add(a + r * aRow, aRow, aStep, b + 4L * j, bRow, depth, to, cRow, false);
-            }
-        }
+        Tiles.outer(call.tile(), a, aRow, aStep, b, bRow, depth, c, cRow, rows, columns / L);
     }
 
     /** The same as {@code out = x / √(mean(x²) + 1e-6 / K) · weight}, by the loops of another room where they fit. */
@@ -244,23 +229,22 @@ final class DeltaChunks {
         }
     }
 
-    /** Works out decays and strengths, and what they make of the keys. */
+    /** Works out decays and strengths, and turns the keys. */
     private void prepare(int i, int token, int tokens, int rows) {
         double log = 0;
-        for (int r = 0; r < rows; r++) {
+        for (int r = 0; r < lanes; r++) {
             log += r < tokens ? call.logDecay(token + r, from + i) : 0;
             RAM.set(FLOAT, logs + 4L * r, (float) log);
-            RAM.set(FLOAT, left + 4L * r, (float) Math.exp((float) log));
             RAM.set(FLOAT, betas + 4L * r, r < tokens ? call.beta(token + r, from + i) : 0);
         }
-        for (int r = rows; r < lanes; r++) {
-            RAM.set(FLOAT, logs + 4L * r, (float) log);
+        FloatVector last = FloatVector.broadcast(F, (float) log);
+        for (int r = 0; r < lanes; r += L) {
+            FloatVector at = FloatVector.fromMemorySegment(F, RAM, logs + 4L * r, LE);
+            Exp.exp(at).intoMemorySegment(RAM, left + 4L * r, LE);
+            Exp.exp(last.sub(at)).intoMemorySegment(RAM, leftAtEnd + 4L * r, LE);
         }
         for (int r = 0; r < rows; r++) {
             long k = keyQuery(i) + 4L * r * keyWidth;
-            long faded = decayed + 4L * r * keyWidth;
-            MemorySegment.copy(RAM, k, RAM, faded, 4L * keyWidth);
-            scale(faded, (float) Math.exp(log(rows - 1) - log(r)), keyWidth);
             for (int j = 0; j < keyDim; j++) {
                 RAM.set(FLOAT, turned + 4L * ((long) j * lanes + r), RAM.get(FLOAT, k + 4L * j));
             }

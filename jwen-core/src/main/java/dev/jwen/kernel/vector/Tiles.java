@@ -3,11 +3,14 @@ package dev.jwen.kernel.vector;
 import static dev.jwen.kernel.vector.Lanes.BYTES;
 import static dev.jwen.kernel.vector.Lanes.F;
 import static dev.jwen.kernel.vector.Lanes.FLOAT;
+import static dev.jwen.kernel.vector.Lanes.L;
 import static dev.jwen.kernel.vector.Lanes.LE;
 import static dev.jwen.kernel.vector.Lanes.RAM;
 
+import dev.jwen.kernel.ProductTile;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The inner loops of every product: a few rows times a few vectors, all sums in registers. Operands are addresses.
@@ -25,6 +28,9 @@ final class Tiles {
 
     /** Rows of a tile. */
     static final int ROWS = 4;
+
+    /** Rows of a tile of another room: they divide a block of attention and a chunk of the delta rule. */
+    static final int OTHER_ROWS = 8;
 
     private Tiles() {}
 
@@ -175,6 +181,33 @@ final class Tiles {
                 long at = j * BYTES;
                 int width = Math.min(3, vectors - j);
                 outer4(a + r * aRow, aRow, aStep, b + at, bStep, count, c + r * cRow + at, cRow, width);
+            }
+        }
+    }
+
+    /** {@link #outer} by the loop of another room, if there is one and these are whole tiles of it. */
+    static void outer(
+            @Nullable ProductTile tile,
+            long a,
+            long aRow,
+            long aStep,
+            long b,
+            long bStep,
+            int count,
+            long c,
+            long cRow,
+            int rows,
+            int vectors) {
+        int columns = vectors * L;
+        if (tile == null || count == 0 || rows % tile.rows() != 0 || columns % tile.columns() != 0) {
+            outer(a, aRow, aStep, b, bStep, count, c, cRow, rows, vectors);
+            return;
+        }
+        // Column by column of tiles: what is read of b stays in the first-level cache.
+        for (int j = 0; j < columns; j += tile.columns()) {
+            for (int r = 0; r < rows; r += tile.rows()) {
+                long to = c + r * cRow + 4L * j;
+                tile.add(a + r * aRow, aRow, aStep, b + 4L * j, bStep, count, to, cRow, false);
             }
         }
     }

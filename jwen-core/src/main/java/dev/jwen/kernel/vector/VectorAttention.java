@@ -11,6 +11,7 @@ import dev.jwen.kernel.AttentionTile;
 import dev.jwen.kernel.KvCache;
 import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Operands;
+import dev.jwen.kernel.ProductTile;
 import dev.jwen.kernel.RowLoops;
 import dev.jwen.kernel.Span;
 import dev.jwen.kernel.WorkerPool;
@@ -58,6 +59,7 @@ public final class VectorAttention {
     private final WorkerPool pool;
     private final @Nullable MatrixProducts products;
     private final @Nullable RowLoops loops;
+    private final @Nullable ProductTile tile;
     private final Worker[] workers;
     private final Buffer partials = new Buffer();
 
@@ -66,10 +68,13 @@ public final class VectorAttention {
     private @Nullable DataType tileType;
     private int tileHeadDim;
 
-    public VectorAttention(WorkerPool pool, @Nullable MatrixProducts products, @Nullable RowLoops loops) {
+    /** Leaves products to {@code products}, and those of prompts to {@code tile}, where there are any. */
+    VectorAttention(
+            WorkerPool pool, @Nullable MatrixProducts products, @Nullable RowLoops loops, @Nullable ProductTile tile) {
         this.pool = pool;
         this.products = products;
         this.loops = loops;
+        this.tile = tile;
         this.workers = new Worker[pool.threads()];
         Arrays.setAll(workers, i -> new Worker());
     }
@@ -355,10 +360,11 @@ public final class VectorAttention {
 
     // ---- Many rows: lanes are rows.
 
-    private static void runManyRows(Worker worker, Shape shape, Tile tile, long partial) {
+    private void runManyRows(Worker worker, Shape shape, Tile tile, long partial) {
         int group = shape.group();
         int rows = tile.tokens() * group;
-        int lanes = Lanes.padded(rows);
+        int unit = this.tile == null ? L : Math.max(L, this.tile.columns());
+        int lanes = Math.ceilDiv(rows, unit) * unit;
         int width = shape.width();
         long queries = worker.queries.address(4L * width * lanes);
         transposeQueries(shape, tile, queries, rows, lanes);
@@ -373,10 +379,12 @@ public final class VectorAttention {
         long scores = worker.scores.address(4L * BLOCK * lanes);
         for (int position = tile.from(); position < tile.to(); position += BLOCK) {
             int count = Math.min(BLOCK, tile.to() - position);
-            int rounded = Math.ceilDiv(count, Tiles.ROWS) * Tiles.ROWS;
+            int rounded = Math.ceilDiv(count, Tiles.OTHER_ROWS) * Tiles.OTHER_ROWS;
             long keys = load(tile.cache().keys(position / BLOCK), shape, tile.keyHead(), rounded, worker.keys);
             Lanes.clear(scores, (long) rounded * lanes);
-            Tiles.outer(keys, 4L * width, 4, queries, 4L * lanes, width, scores, 4L * lanes, rounded, lanes / L);
+            long lanesRow = 4L * lanes;
+            int vectors = lanes / L;
+            Tiles.outer(this.tile, keys, 4L * width, 4, queries, lanesRow, width, scores, lanesRow, rounded, vectors);
             for (int r = 0; r < rows; r++) {
                 for (int p = Math.max(0, tile.limit(r / group) - position); p < count; p++) {
                     RAM.set(FLOAT, scores + 4L * ((long) p * lanes + r), Float.NEGATIVE_INFINITY);
@@ -384,7 +392,7 @@ public final class VectorAttention {
             }
             softenLanes(scores, count, lanes, max, result, width);
             long values = load(tile.cache().values(position / BLOCK), shape, tile.keyHead(), count, worker.values);
-            Tiles.outer(values, 4, 4L * width, scores, 4L * lanes, count, result, 4L * lanes, width, lanes / L);
+            Tiles.outer(this.tile, values, 4, 4L * width, scores, lanesRow, count, result, lanesRow, width, vectors);
         }
         for (int r = 0; r < rows; r++) {
             boolean whole = tile.piece() < 0;

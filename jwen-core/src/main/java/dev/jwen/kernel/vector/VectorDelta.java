@@ -52,12 +52,13 @@ public final class VectorDelta {
     private @Nullable DeltaStep deltaStep;
     private @Nullable DeltaHeads stepHeads;
 
-    /** Leaves single steps to {@code products} where those know the heads, and products of chunks where they have a tile. */
-    public VectorDelta(WorkerPool pool, @Nullable MatrixProducts products, @Nullable RowLoops loops) {
+    /** Leaves single steps to {@code products} where those know the heads, and products of chunks to {@code tile}. */
+    VectorDelta(
+            WorkerPool pool, @Nullable MatrixProducts products, @Nullable RowLoops loops, @Nullable ProductTile tile) {
         this.pool = pool;
         this.products = products;
         this.loops = loops;
-        this.tile = products == null ? null : products.productTile(DeltaChunks.ROWS);
+        this.tile = tile;
         this.buffers = new Buffer[pool.threads()];
         Arrays.setAll(buffers, i -> new Buffer());
     }

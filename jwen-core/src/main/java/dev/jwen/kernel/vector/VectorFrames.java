@@ -5,11 +5,13 @@ import static dev.jwen.kernel.vector.Lanes.L;
 import static dev.jwen.kernel.vector.Lanes.RAM;
 
 import dev.jwen.kernel.Operands;
+import dev.jwen.kernel.ProductTile;
 import dev.jwen.kernel.Span;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.Tensor;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Softmax attention in both directions inside frames of any size.
@@ -30,12 +32,15 @@ public final class VectorFrames {
     private static final float NO_SCORE = -1e30f;
 
     private final WorkerPool pool;
+    private final @Nullable ProductTile tile;
     private final Worker[] workers;
     private final Buffer keys = new Buffer();
     private final Buffer values = new Buffer();
 
-    public VectorFrames(WorkerPool pool) {
+    /** Leaves products to {@code tile}, if there is one. */
+    VectorFrames(WorkerPool pool, @Nullable ProductTile tile) {
         this.pool = pool;
+        this.tile = tile;
         this.workers = new Worker[pool.threads()];
         Arrays.setAll(workers, i -> new Worker());
     }
@@ -66,9 +71,9 @@ public final class VectorFrames {
     public void attend(Tensor q, Tensor k, Tensor v, int headDim, List<Span> frames, Tensor out) {
         Operands.frameAttention(q, k, v, headDim, frames, out);
         int heads = Math.toIntExact(q.columns() / headDim);
-        int width = Math.ceilDiv(headDim, Tiles.ROWS) * Tiles.ROWS;
+        int width = Math.ceilDiv(headDim, Tiles.OTHER_ROWS) * Tiles.OTHER_ROWS;
         // The last tile of keys may reach beyond the last row.
-        long bytes = 4L * width * (heads * q.rows() + Tiles.ROWS);
+        long bytes = 4L * width * (heads * q.rows() + Tiles.OTHER_ROWS);
         Shape shape = new Shape(q, out, heads, headDim, width, keys.address(bytes), values.address(bytes));
         pack(k, shape, shape.keys);
         pack(v, shape, shape.values);
@@ -105,9 +110,10 @@ public final class VectorFrames {
     }
 
     /** The queries from {@code first} on, counted in the frame. */
-    private static void run(Worker worker, Shape shape, Span frame, int head, int first) {
+    private void run(Worker worker, Shape shape, Span frame, int head, int first) {
         int rows = Math.min(TILE_ROWS, frame.count() - first);
-        int lanes = Lanes.padded(rows);
+        int unit = tile == null ? L : Math.max(L, tile.columns());
+        int lanes = Math.ceilDiv(rows, unit) * unit;
         int width = shape.width;
         long queries = worker.queries.address(4L * width * lanes);
         transposeQueries(shape, head, frame.row() + first, rows, lanes, queries);
@@ -122,14 +128,16 @@ public final class VectorFrames {
         long scores = worker.scores.address(4L * BLOCK * lanes);
         for (int position = 0; position < frame.count(); position += BLOCK) {
             int count = Math.min(BLOCK, frame.count() - position);
-            int rounded = Math.ceilDiv(count, Tiles.ROWS) * Tiles.ROWS;
+            int rounded = Math.ceilDiv(count, Tiles.OTHER_ROWS) * Tiles.OTHER_ROWS;
             long at = shape.packed(head, frame.row() + position);
             Lanes.clear(scores, (long) rounded * lanes);
-            Tiles.outer(
-                    shape.keys + at, 4L * width, 4, queries, 4L * lanes, width, scores, 4L * lanes, rounded, lanes / L);
+            long row = 4L * lanes;
+            int vectors = lanes / L;
+            long from = shape.keys + at;
+            Tiles.outer(tile, from, 4L * width, 4, queries, row, width, scores, row, rounded, vectors);
             VectorAttention.softenLanes(scores, count, lanes, max, result, width);
-            Tiles.outer(
-                    shape.values + at, 4, 4L * width, scores, 4L * lanes, count, result, 4L * lanes, width, lanes / L);
+            from = shape.values + at;
+            Tiles.outer(tile, from, 4, 4L * width, scores, row, count, result, row, width, vectors);
         }
         for (int r = 0; r < rows; r++) {
             long to = shape.head(shape.out, frame.row() + first + r, head);

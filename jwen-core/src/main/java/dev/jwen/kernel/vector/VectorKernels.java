@@ -6,6 +6,7 @@ import dev.jwen.kernel.Gelu;
 import dev.jwen.kernel.Kernels;
 import dev.jwen.kernel.KvCache;
 import dev.jwen.kernel.MatrixProducts;
+import dev.jwen.kernel.ProductTile;
 import dev.jwen.kernel.RowLoops;
 import dev.jwen.kernel.Scratch;
 import dev.jwen.kernel.ScratchStack;
@@ -50,11 +51,12 @@ public final class VectorKernels implements Kernels {
         matmul = new VectorMatmul(pool, products, packed);
         RowLoops loops = products == null ? null : products.rowLoops();
         rows = new VectorRows(pool, loops);
-        attention = new VectorAttention(pool, products, loops);
-        delta = new VectorDelta(pool, products, loops);
+        ProductTile tile = products == null ? null : products.productTile(Tiles.OTHER_ROWS);
+        attention = new VectorAttention(pool, products, loops, tile);
+        delta = new VectorDelta(pool, products, loops, tile);
         experts = new VectorExperts(pool, matmul, rows, scratch);
         vision = new VectorVision(pool);
-        frames = new VectorFrames(pool);
+        frames = new VectorFrames(pool, tile);
     }
 
     /**
