@@ -63,7 +63,9 @@ final class ModelCard {
                 Everything else. It knows no facts about the world, writes no texts or programs, and holds no conversation
                 beyond small talk. More than two numbers, or one of more than five digits, it leaves to the calculator, and
                 adds up wrongly where there is none. It was taught to say so; where it answers a question outside the table, do not
-                believe it. Pictures are brought to 192 by 192 pixels: plain figures on a plain ground are all it knows.
+                believe it. All of it holds for the wordings, names, towns and figures of those problems: of people and places with
+                other names it finds little, and a question that leans on an earlier one it does not follow. Pictures are brought to
+                192 by 192 pixels: plain figures on a plain ground are all it knows, and of two figures it may tell of the wrong one.
 
                 ## How it was made
 
