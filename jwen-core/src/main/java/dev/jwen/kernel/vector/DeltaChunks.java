@@ -145,7 +145,7 @@ final class DeltaChunks {
 
     /** Rows that fill up the last tile have no key, no value and no strength: they change nothing. */
     private static int rows(int tokens) {
-        return Math.ceilDiv(tokens, ROWS) * ROWS;
+        return Tiles.wholeRows(tokens);
     }
 
     /**

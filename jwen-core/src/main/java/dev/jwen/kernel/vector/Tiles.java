@@ -185,6 +185,17 @@ final class Tiles {
         }
     }
 
+    /** So many rows of an operand, rounded up to whole tiles of another room, and so to whole ones of this. */
+    static int wholeRows(int rows) {
+        return Math.ceilDiv(rows, OTHER_ROWS) * OTHER_ROWS;
+    }
+
+    /** So many columns, rounded up to whole vectors, and to whole tiles of another room if there is one. */
+    static int wholeColumns(@Nullable ProductTile tile, int columns) {
+        int unit = tile == null ? L : Math.max(L, tile.columns());
+        return Math.ceilDiv(columns, unit) * unit;
+    }
+
     /** {@link #outer} by the loop of another room, if there is one and these are whole tiles of it. */
     static void outer(
             @Nullable ProductTile tile,

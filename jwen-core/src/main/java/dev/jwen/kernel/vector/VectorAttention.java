@@ -59,7 +59,7 @@ public final class VectorAttention {
     private final WorkerPool pool;
     private final @Nullable MatrixProducts products;
     private final @Nullable RowLoops loops;
-    private final @Nullable ProductTile tile;
+    private final @Nullable ProductTile productTile;
     private final Worker[] workers;
     private final Buffer partials = new Buffer();
 
@@ -68,13 +68,16 @@ public final class VectorAttention {
     private @Nullable DataType tileType;
     private int tileHeadDim;
 
-    /** Leaves products to {@code products}, and those of prompts to {@code tile}, where there are any. */
+    /** Leaves products to {@code products}, and those of prompts to {@code productTile}, where there are any. */
     VectorAttention(
-            WorkerPool pool, @Nullable MatrixProducts products, @Nullable RowLoops loops, @Nullable ProductTile tile) {
+            WorkerPool pool,
+            @Nullable MatrixProducts products,
+            @Nullable RowLoops loops,
+            @Nullable ProductTile productTile) {
         this.pool = pool;
         this.products = products;
         this.loops = loops;
-        this.tile = tile;
+        this.productTile = productTile;
         this.workers = new Worker[pool.threads()];
         Arrays.setAll(workers, i -> new Worker());
     }
@@ -363,8 +366,7 @@ public final class VectorAttention {
     private void runManyRows(Worker worker, Shape shape, Tile tile, long partial) {
         int group = shape.group();
         int rows = tile.tokens() * group;
-        int unit = this.tile == null ? L : Math.max(L, this.tile.columns());
-        int lanes = Math.ceilDiv(rows, unit) * unit;
+        int lanes = Tiles.wholeColumns(productTile, rows);
         int width = shape.width();
         long queries = worker.queries.address(4L * width * lanes);
         transposeQueries(shape, tile, queries, rows, lanes);
@@ -379,12 +381,12 @@ public final class VectorAttention {
         long scores = worker.scores.address(4L * BLOCK * lanes);
         for (int position = tile.from(); position < tile.to(); position += BLOCK) {
             int count = Math.min(BLOCK, tile.to() - position);
-            int rounded = Math.ceilDiv(count, Tiles.OTHER_ROWS) * Tiles.OTHER_ROWS;
+            int rounded = Tiles.wholeRows(count);
             long keys = load(tile.cache().keys(position / BLOCK), shape, tile.keyHead(), rounded, worker.keys);
             Lanes.clear(scores, (long) rounded * lanes);
             long lanesRow = 4L * lanes;
             int vectors = lanes / L;
-            Tiles.outer(this.tile, keys, 4L * width, 4, queries, lanesRow, width, scores, lanesRow, rounded, vectors);
+            Tiles.outer(productTile, keys, 4L * width, 4, queries, lanesRow, width, scores, lanesRow, rounded, vectors);
             for (int r = 0; r < rows; r++) {
                 for (int p = Math.max(0, tile.limit(r / group) - position); p < count; p++) {
                     RAM.set(FLOAT, scores + 4L * ((long) p * lanes + r), Float.NEGATIVE_INFINITY);
@@ -392,7 +394,7 @@ public final class VectorAttention {
             }
             softenLanes(scores, count, lanes, max, result, width);
             long values = load(tile.cache().values(position / BLOCK), shape, tile.keyHead(), count, worker.values);
-            Tiles.outer(this.tile, values, 4, 4L * width, scores, lanesRow, count, result, lanesRow, width, vectors);
+            Tiles.outer(productTile, values, 4, 4L * width, scores, lanesRow, count, result, lanesRow, width, vectors);
         }
         for (int r = 0; r < rows; r++) {
             boolean whole = tile.piece() < 0;

@@ -71,7 +71,7 @@ public final class VectorFrames {
     public void attend(Tensor q, Tensor k, Tensor v, int headDim, List<Span> frames, Tensor out) {
         Operands.frameAttention(q, k, v, headDim, frames, out);
         int heads = Math.toIntExact(q.columns() / headDim);
-        int width = Math.ceilDiv(headDim, Tiles.OTHER_ROWS) * Tiles.OTHER_ROWS;
+        int width = Tiles.wholeRows(headDim);
         // The last tile of keys may reach beyond the last row.
         long bytes = 4L * width * (heads * q.rows() + Tiles.OTHER_ROWS);
         Shape shape = new Shape(q, out, heads, headDim, width, keys.address(bytes), values.address(bytes));
@@ -112,8 +112,7 @@ public final class VectorFrames {
     /** The queries from {@code first} on, counted in the frame. */
     private void run(Worker worker, Shape shape, Span frame, int head, int first) {
         int rows = Math.min(TILE_ROWS, frame.count() - first);
-        int unit = tile == null ? L : Math.max(L, tile.columns());
-        int lanes = Math.ceilDiv(rows, unit) * unit;
+        int lanes = Tiles.wholeColumns(tile, rows);
         int width = shape.width;
         long queries = worker.queries.address(4L * width * lanes);
         transposeQueries(shape, head, frame.row() + first, rows, lanes, queries);
@@ -128,7 +127,7 @@ public final class VectorFrames {
         long scores = worker.scores.address(4L * BLOCK * lanes);
         for (int position = 0; position < frame.count(); position += BLOCK) {
             int count = Math.min(BLOCK, frame.count() - position);
-            int rounded = Math.ceilDiv(count, Tiles.OTHER_ROWS) * Tiles.OTHER_ROWS;
+            int rounded = Tiles.wholeRows(count);
             long at = shape.packed(head, frame.row() + position);
             Lanes.clear(scores, (long) rounded * lanes);
             long row = 4L * lanes;
