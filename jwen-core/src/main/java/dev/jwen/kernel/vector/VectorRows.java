@@ -25,7 +25,7 @@ public final class VectorRows {
     private static final int GRAIN = 16 * 1024;
 
     /** Channels of the convolution in a piece of work, at least. */
-    private static final int CHANNELS = 256;
+    private static final int CHANNELS = 512;
 
     private final WorkerPool pool;
     private final @Nullable RowLoops loops;

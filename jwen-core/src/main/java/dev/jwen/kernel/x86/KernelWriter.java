@@ -19,7 +19,7 @@ final class KernelWriter {
     byte[] direct(DataType type, Packing packing, int tokens) {
         Assembler asm = new Assembler(set.vectorBytes());
         Tile tile = new Tile(asm, set.rows(), blockBytes(type), panels(type), tokens);
-        Products products = new Products(asm, set, packing, tile, tokens);
+        Products products = new Products(asm, set, packing, tile, tokens, 1);
         int panels = panels(type);
         int panelBytes = packing.panelBytes(set);
         tile.enter();
@@ -51,13 +51,15 @@ final class KernelWriter {
         return asm.finish();
     }
 
-    /** Panels times tokens, added to the sums to start from; a block is 32 columns. */
-    byte[] tile(Packing packing, int tokens) {
+    /** The panels of one or two groups of rows times tokens, added to the sums to start from; a block is 32 columns. */
+    byte[] tile(Packing packing, int tokens, int groups) {
         Assembler asm = new Assembler(set.vectorBytes());
         Tile tile = new Tile(asm, 0, 0, 1, tokens);
-        Products products = new Products(asm, set, packing, tile, tokens);
+        Products products = new Products(asm, set, packing, tile, tokens, groups);
         tile.enter();
         products.clear();
+        tile.turnToOutput();
+        products.prefetchOutput();
         tile.turnToStart();
         products.read();
         tile.turnToActivations();

@@ -67,4 +67,9 @@ record Packing(Activations activations, int vectors, int parts, boolean hasMinim
         }
         return !isInteger() ? 12 : set.hasDotProduct() ? 6 : 4;
     }
+
+    /** The same for two groups of rows, of which each has a register for each token and each part; 0 if there are too few. */
+    int maxTokensOfTwoGroups(InstructionSet set) {
+        return set.vectorBytes() == 64 ? 12 / (1 + parts) : 0;
+    }
 }

@@ -22,11 +22,11 @@ import static dev.jwen.kernel.x86.Instruction.VPXOR;
 import dev.jwen.kernel.x86.Assembler.Memory;
 
 /**
- * Multiplies one panel of weights with the records of several tokens and adds to their accumulators: one float for each
- * (row, token), rows in lanes.
+ * Multiplies a panel of weights, or those of two groups of rows, with the records of several tokens and adds to their
+ * accumulators: one float for each (row, token), rows in lanes.
  *
- * <p>With 512 bits the accumulators are registers 16 and up and survive an {@link Unpacker}. With 256 bits they are
- * registers 0 and up and must be kept in memory meanwhile: {@link #load}, {@link #store}.
+ * <p>With 512 bits the accumulators are the last registers; those of one group, 16 and up, survive an {@link Unpacker}.
+ * With 256 bits they are registers 0 and up and must be kept in memory meanwhile: {@link #load}, {@link #store}.
  */
 final class Products {
     /** Registers of {@link #addCodesWide}; the weights are 0 to 7. */
@@ -44,25 +44,30 @@ final class Products {
     private final Packing packing;
     private final Tile tile;
     private final int tokens;
+    private final int groups;
     private final boolean wide;
     private final int firstAccumulator;
     /** Accumulators of one token: with few tokens several are needed to hide the latency of an addition. */
     private final int ways;
 
-    Products(Assembler asm, InstructionSet set, Packing packing, Tile tile, int tokens) {
+    /** @param groups groups of rows: 1 or, with 512 bits, 2 */
+    Products(Assembler asm, InstructionSet set, Packing packing, Tile tile, int tokens, int groups) {
         this.asm = asm;
         this.set = set;
         this.packing = packing;
         this.tile = tile;
         this.tokens = tokens;
+        this.groups = groups;
         this.wide = set.vectorBytes() == 64;
-        this.firstAccumulator = wide ? 16 : 0;
+        this.firstAccumulator = groups == 2 ? 32 - 2 * tokens : wide ? 16 : 0;
         int most = packing.maxTokens(set);
-        this.ways = packing.parts() > 0 ? 1 : 4 * tokens <= most ? 4 : 2 * tokens <= most ? 2 : 1;
+        boolean apart = packing.parts() == 0 && groups == 1;
+        this.ways = apart && 4 * tokens <= most ? 4 : apart && 2 * tokens <= most ? 2 : 1;
     }
 
-    private int accumulator(int way, int token) {
-        return firstAccumulator + way * tokens + token;
+    /** Of group {@code i}; where there is only one, of its way {@code i}. */
+    private int accumulator(int i, int token) {
+        return firstAccumulator + i * tokens + token;
     }
 
     /** Bytes that {@link #load} and {@link #store} need at most. */
@@ -72,7 +77,7 @@ final class Products {
 
     /** Sets the accumulators to zero. */
     void clear() {
-        for (int i = 0; i < ways * tokens; i++) {
+        for (int i = 0; i < ways * groups * tokens; i++) {
             int register = firstAccumulator + i;
             asm.op(VPXOR, register, register, register);
         }
@@ -94,7 +99,18 @@ final class Products {
     /** Continues from the sums at which the tokens point. */
     void read() {
         for (int t = 0; t < tokens; t++) {
-            asm.op(VMOVUPS, accumulator(0, t), tile.token(t, 0));
+            for (int group = 0; group < groups; group++) {
+                asm.op(VMOVUPS, accumulator(group, t), tile.token(t, group * asm.vectorBytes()));
+            }
+        }
+    }
+
+    /** Asks for the cache lines that {@link #write} will write, so that it need not wait for them. */
+    void prefetchOutput() {
+        for (int t = 0; t < tokens; t++) {
+            for (int group = 0; group < groups; group++) {
+                asm.prefetch(tile.token(t, group * asm.vectorBytes()));
+            }
         }
     }
 
@@ -104,13 +120,17 @@ final class Products {
             for (int way = 1; way < ways; way++) {
                 asm.op(VADDPS, accumulator(0, t), accumulator(0, t), accumulator(way, t));
             }
-            asm.op(VMOVUPS_STORE, accumulator(0, t), tile.token(t, 0));
+            for (int group = 0; group < groups; group++) {
+                asm.op(VMOVUPS_STORE, accumulator(group, t), tile.token(t, group * asm.vectorBytes()));
+            }
         }
     }
 
     /** Adds the products of the current panel and the current records. */
     void add() {
-        if (packing.equals(Packing.SCALED_BF16_PAIRS)) {
+        if (groups == 2) {
+            addTwoGroups();
+        } else if (packing.equals(Packing.SCALED_BF16_PAIRS)) {
             addScaledPairs();
         } else if (!packing.isInteger()) {
             addNumbers();
@@ -123,18 +143,25 @@ final class Products {
         }
     }
 
+    private Instruction multiplyAdd() {
+        return switch (packing.activations()) {
+            case INT8, INT8_ROW -> VPDPBUSD;
+            case BF16 -> VDPBF16PS;
+            case F32 -> VFMADD231PS;
+        };
+    }
+
     private void addNumbers() {
-        Instruction multiplyAdd = packing.activations() == Activations.BF16 ? VDPBF16PS : VFMADD231PS;
         for (int k = 0; k < packing.vectors(); k++) {
             int weights = 12 + k % 2;
             asm.op(VMOVUPS, weights, tile.panel(k));
             for (int t = 0; t < tokens; t++) {
                 Memory value = tile.token(t, 4 * k);
                 if (wide) {
-                    asm.op(multiplyAdd, accumulator(k % ways, t), weights, value.broadcasting());
+                    asm.op(multiplyAdd(), accumulator(k % ways, t), weights, value.broadcasting());
                 } else {
                     asm.op(VBROADCASTSS, 14 + t % 2, value);
-                    asm.op(multiplyAdd, accumulator(k % ways, t), weights, 14 + t % 2);
+                    asm.op(multiplyAdd(), accumulator(k % ways, t), weights, 14 + t % 2);
                 }
             }
         }
@@ -215,31 +242,85 @@ final class Products {
             asm.op(VPADDD, SUMS + i - sums, SUMS + i - sums, SUMS + i);
         }
         for (int t = from; t < to; t++) {
-            scaleSumsWide(SUMS + (t - from) * parts, t);
+            scaleSums(SUMS + (t - from) * parts, t, SCALES, MINIMA, accumulator(0, t));
         }
     }
 
-    private void scaleSumsWide(int sum, int token) {
+    /** Adds the integers in register {@code sum}, and in the one after it if there are two parts, times their scales. */
+    private void scaleSums(int sum, int token, int scales, int minima, int accumulator) {
         int parts = packing.parts();
         for (int part = 0; part < parts; part++) {
             asm.op(VCVTDQ2PS, sum + part, sum + part);
         }
-        asm.op(VMULPS, sum, sum, SCALES);
+        asm.op(VMULPS, sum, sum, scales);
         if (parts == 2) {
-            asm.op(VFMADD231PS, sum, sum + 1, SCALES + 1);
+            asm.op(VFMADD231PS, sum, sum + 1, scales + 1);
         }
         for (int part = 0; part < parts && packing.hasMinima(); part++) {
             asm.op(
                     VFMADD231PS,
                     sum,
-                    MINIMA + part,
+                    minima + part,
                     tile.token(token, sumOffset(part)).broadcasting());
         }
         asm.op(
                 VFMADD231PS,
-                accumulator(0, token),
+                accumulator,
                 sum,
                 tile.token(token, Activations.SCALE).broadcasting());
+    }
+
+    // ---- 512 bits, two groups of rows: all tokens side by side, each value of theirs is loaded once for both groups
+
+    private void addTwoGroups() {
+        int parts = packing.parts();
+        if (parts == 0) {
+            multiplyTwoGroups(0, packing.vectors(), firstAccumulator, 1);
+            return;
+        }
+        int sums = firstAccumulator - 2 * tokens * parts;
+        for (int i = 0; i < 2 * tokens; i++) {
+            for (int part = 0; part < parts; part++) {
+                startSum(sums + i * parts + part, i % tokens, part);
+            }
+        }
+        int vectors = packing.vectors() / parts;
+        for (int part = 0; part < parts; part++) {
+            multiplyTwoGroups(part * vectors, (part + 1) * vectors, sums + part, parts);
+        }
+        for (int group = 0; group < 2; group++) {
+            int scales = 4 * group;
+            int minima = scales + 2;
+            for (int part = 0; part < parts; part++) {
+                asm.op(VMOVUPS, scales + part, tile.panel(group, packing.scale(part)));
+                if (packing.hasMinima()) {
+                    asm.op(VMOVUPS, minima + part, tile.panel(group, packing.minimum(part)));
+                }
+            }
+            for (int t = 0; t < tokens; t++) {
+                int sum = sums + (group * tokens + t) * parts;
+                if (packing.isInteger()) {
+                    scaleSums(sum, t, scales, minima, accumulator(group, t));
+                } else {
+                    asm.op(VFMADD231PS, accumulator(group, t), sum, scales);
+                }
+            }
+        }
+    }
+
+    /** Adds the products of some vectors to the sums of group 0 and all tokens, then of group 1, {@code step} registers apart. */
+    private void multiplyTwoGroups(int from, int to, int sums, int step) {
+        for (int k = from; k < to; k++) {
+            int weights = 2 * (k % 2);
+            asm.op(VMOVUPS, weights, tile.panel(0, k));
+            asm.op(VMOVUPS, weights + 1, tile.panel(1, k));
+            for (int t = 0; t < tokens; t++) {
+                int values = 4 + t % 2;
+                asm.op(VPBROADCASTD, values, tile.token(t, 4 * k));
+                asm.op(multiplyAdd(), sums + t * step, weights, values);
+                asm.op(multiplyAdd(), sums + (tokens + t) * step, weights + 1, values);
+            }
+        }
     }
 
     private int sumOffset(int part) {
@@ -281,7 +362,7 @@ final class Products {
     }
 
     private void startSum(int sum, int token, int part) {
-        if (packing.hasMinima() || packing.isSigned(set)) {
+        if (!packing.isInteger() || packing.hasMinima() || packing.isSigned(set)) {
             asm.op(VPXOR, sum, sum, sum);
             return;
         }

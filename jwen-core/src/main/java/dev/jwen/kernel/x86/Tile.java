@@ -26,11 +26,12 @@ import dev.jwen.kernel.x86.Assembler.Memory;
  * <p>Every fourth row and every fourth token has its own pointer; the three that follow are reached with the stride as
  * index. The ten arguments, by the System V convention: rows, row stride, panel, number of blocks of a row, activations,
  * activation stride, output, output stride, what to prefetch, factors beside the weights. Strides are in bytes. A tile
- * without rows has the sums it starts from in the place of what to prefetch, and their stride in the place of the row
- * stride.
+ * without rows has the sums it starts from in the place of what to prefetch, their stride in the place of the row stride,
+ * and in the place of the rows how far the panels of a second group are behind those of the first.
  */
 final class Tile {
     private static final int[] ROWS = {RDI, R8, R9, R10};
+    private static final int SECOND_GROUP = RDI;
     private static final int ROW_STRIDE = RSI;
     private static final int ROW_STRIDE_3 = R11;
     private static final int[] TOKENS = {RAX, RBX, RBP, R12};
@@ -86,6 +87,12 @@ final class Tile {
     /** Vector {@code index} of the current panel. */
     Memory panel(int index) {
         return Memory.at(PANEL, index * asm.vectorBytes());
+    }
+
+    /** The same of one of two groups of rows. Only without rows. */
+    Memory panel(int group, int index) {
+        int offset = index * asm.vectorBytes();
+        return group == 0 ? Memory.at(PANEL, offset) : Memory.at(PANEL, SECOND_GROUP, 1, offset);
     }
 
     /** Reads the factors of the next 32 columns of every row. */

@@ -34,7 +34,8 @@ public final class X86Products implements AutoCloseable {
     private static final int MAX_TOKENS = 16;
     private static final int PACK = 0;
     private static final int TILE = MAX_TOKENS + 1;
-    private static final int ROW = 2 * (MAX_TOKENS + 1);
+    private static final int TILE_OF_TWO = 2 * (MAX_TOKENS + 1);
+    private static final int ROW = 3 * (MAX_TOKENS + 1);
     private static final int UNKNOWN_CACHE = 1 << 20;
     private static final int PANEL_BYTES = 20 << 10;
     private static final long NO_ROWS = -1;
@@ -45,14 +46,14 @@ public final class X86Products implements AutoCloseable {
     private final InstructionSet set;
     private final int cacheBytes;
     private final Arena arena = Arena.ofShared();
-    private final MemorySegment zeros = arena.allocate(64, 64);
+    private final MemorySegment zeros = arena.allocate(128, 64);
     private final Books books;
     private final Map<DataType, Format> formats = new EnumMap<>(DataType.class);
     private final Map<Activations, MemorySegment> quantisers = new EnumMap<>(Activations.class);
 
     /**
-     * A weight format and its kernels: to pack, for each number of tokens the direct one, for each the one on panels; at
-     * last the one for rows.
+     * A weight format and its kernels: to pack, for each number of tokens the direct one, for each the one on panels, for
+     * each the one on panels of two groups; at last the one for rows.
      */
     private record Format(DataType type, Packing packing, AtomicReferenceArray<@Nullable MemorySegment> kernels) {}
 
@@ -155,7 +156,7 @@ public final class X86Products implements AutoCloseable {
 
     /** Rows that are computed together; ranges of a multiple of it are the most efficient. */
     public int rowGroup() {
-        return set.rows();
+        return set.vectorBytes() == 64 ? 2 * set.rows() : set.rows();
     }
 
     /** True if there are kernels for matrices of this format whose rows are whole blocks of at least 32 columns. */
@@ -203,7 +204,7 @@ public final class X86Products implements AutoCloseable {
     private long factorsAt(Tensor weight) {
         Format format = format(weight.type());
         long columns = chunkColumns(format, Math.max(weight.columns(), Unpacker.blockColumns(weight.type())));
-        return HEADER + columns / Activations.VALUES * format.packing.panelBytes(set);
+        return HEADER + 2 * columns / Activations.VALUES * format.packing.panelBytes(set);
     }
 
     private Format format(DataType type) {
@@ -328,11 +329,13 @@ public final class X86Products implements AutoCloseable {
         }
     }
 
-    /** Columns that are packed at once: whole blocks. */
+    /** Columns that are packed at once: whole blocks, in about equal parts. */
     private long chunkColumns(Format format, long columns) {
         int block = Unpacker.blockColumns(format.type);
         int blockBytes = format.packing.panelBytes(set) * (block / Activations.VALUES);
-        return Math.min(columns, (long) Math.max(1, PANEL_BYTES / blockBytes) * block);
+        long blocks = Math.ceilDiv(columns, block);
+        long chunks = Math.ceilDiv(blocks, Math.max(1, PANEL_BYTES / blockBytes));
+        return Math.min(columns, Math.ceilDiv(blocks, chunks) * block);
     }
 
     private void check(
@@ -421,7 +424,12 @@ public final class X86Products implements AutoCloseable {
         int group = set.rows();
         Tensor w = product.w;
         boolean hasFactors = Unpacker.hasFactors(w.type());
-        long factorsOf = NO_ROWS;
+        int firstLeft = from;
+        if (product.tokens > product.format.packing.maxTokens(set) && rowGroup() == 2 * group) {
+            for (; to - firstLeft >= 2 * group; firstLeft += 2 * group) {
+                twoGroups(product, firstLeft, hasFactors);
+            }
+        }
         if (w.rows() < group) {
             // With stride 0 every lane computes the same row.
             for (int row = from; row < to; row++) {
@@ -432,7 +440,8 @@ public final class X86Products implements AutoCloseable {
             }
             return;
         }
-        for (int row = from; row < to; row += group) {
+        long factorsOf = NO_ROWS;
+        for (int row = firstLeft; row < to; row += group) {
             int end = Math.min(row + group, to);
             // The last group overlaps the one before it or rows that are not wanted. The former are computed again,
             // unless they would be added again to what other columns gave.
@@ -473,47 +482,82 @@ public final class X86Products implements AutoCloseable {
         }
     }
 
+    /** Two groups of rows from {@code start}: half the loads of activations, which is what limits one group. */
+    private void twoGroups(Product p, int start, boolean hasFactors) {
+        Packing packing = p.format.packing;
+        int behind = (int) (p.columns / Activations.VALUES) * packing.panelBytes(set);
+        for (int group = 0; group < 2; group++) {
+            int row = start + group * set.rows();
+            if (hasFactors) {
+                writeFactors(p, row, 1);
+            }
+            pack(p, row, p.w.rowBytes(), group * behind);
+        }
+        int tiles = Math.ceilDiv(p.tokens, packing.maxTokensOfTwoGroups(set));
+        for (int i = 0; i < tiles; i++) {
+            int first = firstToken(i, tiles, p.tokens);
+            int count = firstToken(i + 1, tiles, p.tokens) - first;
+            long target = p.out.address() + 4 * (p.outStart + first * p.outStride + start);
+            tile(p, kernel(p.format, TILE_OF_TWO + count), behind, first, target, 4 * p.outStride);
+        }
+    }
+
     /** The group of rows from {@code start}, {@code stride} bytes apart; those from {@code wanted} to {@code end} are written. */
     private void group(Product p, int start, long stride, int wanted, int end) {
         Packing packing = p.format.packing;
-        long rowBytes = p.w.rowBytes();
-        long weights = p.w.segment().address() + start * rowBytes + p.format.type.bytes(p.column);
-        long ahead = weights + set.rows() * rowBytes;
-        long panels = p.buffer.address() + HEADER;
-        long blocks = p.columns / Unpacker.blockColumns(p.format.type);
-        long records = p.columns / Activations.VALUES;
-        long tokenBytes = packing.activations().bytes(p.w.columns());
         boolean whole = end - wanted == set.rows();
         boolean direct = p.tokens <= packing.maxTokens(set);
-        int tiles = Math.ceilDiv(p.tokens, packing.maxTokens(set));
-        long factors = p.buffer.address() + factorsAt(p.w);
         if (!direct) {
-            MachineCode.call(kernel(p.format, PACK), weights, stride, panels, blocks, 0, 0, 0, 0, ahead, factors);
+            pack(p, start, stride, 0);
         }
+        int tiles = Math.ceilDiv(p.tokens, packing.maxTokens(set));
         for (int i = 0; i < tiles; i++) {
-            int first = (int) ((long) p.tokens * i / tiles);
-            int count = (int) ((long) p.tokens * (i + 1) / tiles) - first;
+            int first = firstToken(i, tiles, p.tokens);
+            int count = firstToken(i + 1, tiles, p.tokens) - first;
             long index = p.outStart + first * p.outStride;
             long target = whole ? p.out.address() + 4 * (index + start) : p.buffer.address();
             long targetStride = whole ? 4 * p.outStride : set.vectorBytes();
-            long x = p.x + first * tokenBytes;
             if (direct) {
-                MemorySegment kernel = kernel(p.format, count);
-                MachineCode.call(
-                        kernel, weights, stride, panels, blocks, x, tokenBytes, target, targetStride, ahead, factors);
+                unpack(p, kernel(p.format, count), start, stride, 0, target, targetStride);
             } else {
                 if (!whole && p.column > 0) {
                     copyRows(p, index, count, start, wanted, end, false);
                 }
-                MemorySegment kernel = kernel(p.format, TILE + count);
-                long from = p.column > 0 ? target : zeros.address();
-                long fromStride = p.column > 0 ? targetStride : 0;
-                MachineCode.call(kernel, 0, fromStride, panels, records, x, tokenBytes, target, targetStride, from);
+                tile(p, kernel(p.format, TILE + count), 0, first, target, targetStride);
             }
             if (!whole) {
                 copyRows(p, index, count, start, wanted, end, true);
             }
         }
+    }
+
+    /** Unpacks a group of rows to panels, {@code behind} the first ones. */
+    private void pack(Product p, int start, long stride, int behind) {
+        unpack(p, kernel(p.format, PACK), start, stride, behind, 0, 0);
+    }
+
+    /** Calls a kernel that reads stored rows. */
+    private void unpack(
+            Product p, MemorySegment kernel, int start, long stride, int behind, long target, long targetStride) {
+        long weights = p.w.segment().address() + start * p.w.rowBytes() + p.format.type.bytes(p.column);
+        long panels = p.buffer.address() + HEADER + behind;
+        long blocks = p.columns / Unpacker.blockColumns(p.format.type);
+        long tokenBytes = p.format.packing.activations().bytes(p.w.columns());
+        long ahead = weights + set.rows() * p.w.rowBytes();
+        long factors = p.buffer.address() + factorsAt(p.w);
+        MachineCode.call(
+                kernel, weights, stride, panels, blocks, p.x, tokenBytes, target, targetStride, ahead, factors);
+    }
+
+    /** Calls a kernel that reads panels, for the tokens from {@code first}: it adds to what earlier columns gave. */
+    private void tile(Product p, MemorySegment kernel, int behind, int first, long target, long targetStride) {
+        long panels = p.buffer.address() + HEADER;
+        long blocks = p.columns / Activations.VALUES;
+        long tokenBytes = p.format.packing.activations().bytes(p.w.columns());
+        long x = p.x + first * tokenBytes;
+        long from = p.column > 0 ? target : zeros.address();
+        long fromStride = p.column > 0 ? targetStride : 0;
+        MachineCode.call(kernel, behind, fromStride, panels, blocks, x, tokenBytes, target, targetStride, from);
     }
 
     /** Copies the wanted rows of a group from the buffer to the output, or back. */
@@ -544,8 +588,10 @@ public final class X86Products implements AutoCloseable {
             code = RowWriter.write(format.type, format.packing, set);
         } else if (which < TILE) {
             code = writer.direct(format.type, format.packing, which);
+        } else if (which < TILE_OF_TWO) {
+            code = writer.tile(format.packing, which - TILE, 1);
         } else {
-            code = writer.tile(format.packing, which - TILE);
+            code = writer.tile(format.packing, which - TILE_OF_TWO, 2);
         }
         MemorySegment kernel = MachineCode.install(code, arena);
         // Two threads may write the same kernel at the same time; either will do.
