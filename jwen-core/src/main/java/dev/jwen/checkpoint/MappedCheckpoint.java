@@ -1,5 +1,6 @@
 package dev.jwen.checkpoint;
 
+import dev.jwen.tensor.Pages;
 import dev.jwen.tensor.Tensor;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -49,6 +50,13 @@ record MappedCheckpoint(
                     "has no token embedding (%s), so it is part of a model, such as an adapter or an MTP layer alone. Open the full model.",
                     format.equals("GGUF") ? "token_embd.weight" : "embed_tokens.weight");
         }
+        if (fitsMemory(sizeBytes)) {
+            // Before the first weight is read: what is read in small pages stays in them.
+            tensors.values().stream()
+                    .map(Tensor::segment)
+                    .filter(MemorySegment::isMapped)
+                    .forEach(Pages::preferHuge);
+        }
     }
 
     @Override
@@ -80,7 +88,7 @@ record MappedCheckpoint(
 
     @Override
     public void load(BooleanSupplier isStopped) {
-        if (sizeBytes > availableBytes() / 2) {
+        if (!fitsMemory(sizeBytes)) {
             return;
         }
         for (Tensor tensor : tensors.values()) {
@@ -89,10 +97,14 @@ record MappedCheckpoint(
                 if (isStopped.getAsBoolean()) {
                     return;
                 }
-                long bytes = Math.min(LOADED_AT_ONCE, segment.byteSize() - from);
-                segment.asSlice(from, bytes).load();
+                Pages.load(segment.asSlice(from, Math.min(LOADED_AT_ONCE, segment.byteSize() - from)));
             }
         }
+    }
+
+    /** Whether all of it can stay in memory beside other programs. */
+    private static boolean fitsMemory(long sizeBytes) {
+        return sizeBytes <= availableBytes() / 2;
     }
 
     /** Memory that programs can have without swapping, or 0 where the system does not say. */

@@ -29,6 +29,16 @@ public interface Kernels extends AutoCloseable {
     /** Decodes the rows {@code ids} of {@code table} (V, D) into {@code out} (T, D). */
     void embed(Tensor table, int[] ids, Tensor out);
 
+    /**
+     * The largest of every {@code size} values of a row, of which the last block may have fewer: {@code out[t][b]} is
+     * the largest of {@code x[t][b · size]} and the next ones.
+     *
+     * @param x (T, V), finite values
+     * @param size of a block, at least 1
+     * @param out (T, V / size, rounded up)
+     */
+    void blockMaxima(Tensor x, int size, Tensor out);
+
     /** Copies the rows {@code rows} of {@code x}, as they are stored, into {@code out}, which has the same type. */
     void gather(Tensor x, int[] rows, Tensor out);
 

@@ -52,6 +52,15 @@ public final class Operands {
         requireNative(name, w);
     }
 
+    /** The operands of {@link Kernels#blockMaxima}. */
+    public static void blockMaxima(Tensor x, int size, Tensor out) {
+        if (size < 1) {
+            throw new IllegalArgumentException("a block needs at least one value, not " + size);
+        }
+        matrix("x", x, x.rows(), x.columns());
+        matrix("out", out, x.rows(), Math.ceilDiv(x.columns(), size));
+    }
+
     /** The operands of {@link Kernels#gather}. */
     public static void gather(Tensor x, int[] rows, Tensor out) {
         if (out.type() != x.type() || out.rows() != rows.length || out.columns() != x.columns() || x.scale() != null) {

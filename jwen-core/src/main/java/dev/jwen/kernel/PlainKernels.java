@@ -1,6 +1,7 @@
 package dev.jwen.kernel;
 
 import dev.jwen.tensor.Tensor;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -39,6 +40,20 @@ public final class PlainKernels implements Kernels {
         Operands.rowNumbers("ids", ids, table.rows());
         for (int t = 0; t < ids.length; t++) {
             writeRow(out, t, row(table, ids[t]));
+        }
+    }
+
+    @Override
+    public void blockMaxima(Tensor x, int size, Tensor out) {
+        Operands.blockMaxima(x, size, out);
+        for (int t = 0; t < x.rows(); t++) {
+            float[] row = row(x, t);
+            float[] largest = new float[Math.toIntExact(out.columns())];
+            Arrays.fill(largest, Float.NEGATIVE_INFINITY);
+            for (int i = 0; i < row.length; i++) {
+                largest[i / size] = Math.max(largest[i / size], row[i]);
+            }
+            writeRow(out, t, largest);
         }
     }
 

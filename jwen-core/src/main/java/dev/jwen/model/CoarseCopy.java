@@ -45,7 +45,7 @@ final class CoarseCopy {
     private final Kernels kernels;
     private final MemoryPool pool;
     private final int partRows;
-    private final List<Tensor> parts = new ArrayList<>();
+    private @Nullable Tensor matrix;
     /** ‖w - c‖ by row. */
     private final float[] lost;
     /** ‖t‖. */
@@ -80,18 +80,25 @@ final class CoarseCopy {
     /** Copies the next rows. */
     void makePart() {
         int rows = Math.min(partRows, lost.length - copied);
-        Tensor part = pool.take(type, rows, weight.columns());
         try (Scratch scratch = kernels.scratch()) {
             Tensor norms = scratch.f32(rows, 2);
-            kernels.coarsen(weight.rows(copied, rows), part, norms);
+            kernels.coarsen(weight.rows(copied, rows), matrix().rows(copied, rows), norms);
             float[] pair = new float[2];
             for (int r = 0; r < rows; r++) {
                 norms.decode(r, 0, 2, pair, 0);
                 keep(copied + r, pair[0], pair[1]);
             }
         }
-        parts.add(part);
         copied += rows;
+    }
+
+    private Tensor matrix() {
+        Tensor made = matrix;
+        if (made == null) {
+            made = pool.take(type, weight.rows(), weight.columns());
+            matrix = made;
+        }
+        return made;
     }
 
     private void keep(int row, float rowLost, float rowKept) {
@@ -102,14 +109,15 @@ final class CoarseCopy {
         largestNorm = Math.max(largestNorm, (double) rowLost + rowKept);
     }
 
-    /** Coarse logits of all rows: one tensor (T, rows of the part) for each part, in order. */
-    List<Tensor> multiply(Tensor x, Scratch scratch) {
-        List<Tensor> logits = new ArrayList<>(parts.size());
-        for (Tensor part : parts) {
-            logits.add(scratch.f32(x.rows(), part.rows()));
-        }
-        kernels.matmul(x, parts, logits);
-        return logits;
+    /**
+     * Coarse logits of all rows.
+     *
+     * @param coarse (T, rows)
+     * @param largest (T, blocks of {@value #BLOCK} rows): the largest of each block
+     */
+    void multiply(Tensor x, Tensor coarse, Tensor largest) {
+        kernels.matmul(x, matrix(), coarse);
+        kernels.blockMaxima(coarse, BLOCK, largest);
     }
 
     /** The bound for each row of {@code x}; null if there is none for one of them. */
@@ -120,7 +128,7 @@ final class CoarseCopy {
             Tensor stored = scratch.f32(x.rows(), x.columns());
             Tensor coarse = scratch.f32(x.rows(), x.columns());
             kernels.asMultiplied(x, weight, stored);
-            kernels.asMultiplied(x, parts.getFirst(), coarse);
+            kernels.asMultiplied(x, matrix(), coarse);
             for (int t = 0; t < x.rows(); t++) {
                 Bound bound = bound(row(x, t), row(stored, t), row(coarse, t));
                 if (bound == null) {

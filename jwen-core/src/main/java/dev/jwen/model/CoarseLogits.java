@@ -2,7 +2,6 @@ package dev.jwen.model;
 
 import dev.jwen.tensor.Tensor;
 import java.util.Arrays;
-import java.util.List;
 
 /** The coarse logits of one row of activations, and the search for the rows that matter. */
 final class CoarseLogits {
@@ -67,45 +66,47 @@ final class CoarseLogits {
         this.largest = new float[Math.ceilDiv(rows, BLOCK)];
     }
 
-    /** Takes over row {@code t} of the parts. */
-    void read(List<Tensor> parts, int t, Shortlist wanted) {
-        int at = 0;
-        for (Tensor part : parts) {
-            int rows = Math.toIntExact(part.columns());
-            part.decode(t, 0, rows, logits, at);
-            at += rows;
-        }
+    /** Takes over row {@code t} of what {@link CoarseCopy#multiply} gave. */
+    void read(Tensor coarse, Tensor largestOfBlocks, int t, Shortlist wanted) {
+        coarse.decode(t, 0, logits.length, logits, 0);
+        largestOfBlocks.decode(t, 0, largest.length, largest, 0);
         shortlist = wanted;
         leave();
-        for (int block = 0; block < largest.length; block++) {
-            largest[block] = largest(block * BLOCK, Math.min(logits.length, (block + 1) * BLOCK));
-        }
     }
 
     /** Takes out what is not counted among the largest; remembers the ones that may be needed nevertheless. */
     private void leave() {
         if (shortlist.vocabularySize() < logits.length) {
             Arrays.fill(logits, shortlist.vocabularySize(), logits.length, Float.NEGATIVE_INFINITY);
+            for (int block = shortlist.vocabularySize() / BLOCK; block < largest.length; block++) {
+                measure(block);
+            }
         }
         int[] ids = shortlist.lowered();
         lowered = lowered.length < ids.length ? new float[ids.length + ids.length / 2] : lowered;
         for (int i = 0; i < ids.length; i++) {
             lowered[i] = logits[ids[i]];
         }
+        leave(ids);
+        leave(shortlist.raised());
+    }
+
+    private void leave(int[] ids) {
         for (int id : ids) {
+            boolean led = logits[id] == largest[id / BLOCK];
             logits[id] = Float.NEGATIVE_INFINITY;
-        }
-        for (int id : shortlist.raised()) {
-            logits[id] = Float.NEGATIVE_INFINITY;
+            if (led) {
+                measure(id / BLOCK);
+            }
         }
     }
 
-    private float largest(int from, int to) {
+    private void measure(int block) {
         float max = Float.NEGATIVE_INFINITY;
-        for (int i = from; i < to; i++) {
-            max = Math.max(max, logits[i]);
+        for (int row = block * BLOCK; row < Math.min(logits.length, (block + 1) * BLOCK); row++) {
+            max = Math.max(max, logits[row]);
         }
-        return max;
+        largest[block] = max;
     }
 
     /** Adds the rows that lead, and those that are needed in any case; false if there are too few rows to choose from. */

@@ -173,12 +173,14 @@ final class LmHead {
         rows.clear();
         boolean enough = true;
         try (Scratch scratch = kernels.scratch()) {
-            List<Tensor> parts = made.multiply(x, scratch);
+            Tensor approximate = scratch.f32(x.rows(), weight.rows());
+            Tensor largest = scratch.f32(x.rows(), Math.ceilDiv(weight.rows(), CoarseCopy.BLOCK));
+            made.multiply(x, approximate, largest);
             for (int t = 0; t < x.rows(); t++) {
                 if (t == coarse.size()) {
                     coarse.add(new CoarseLogits(made, Math.toIntExact(weight.rows())));
                 }
-                coarse.get(t).read(parts, t, shortlists.get(t));
+                coarse.get(t).read(approximate, largest, t, shortlists.get(t));
                 enough &= coarse.get(t).lead(rows);
             }
         }

@@ -15,7 +15,13 @@ import java.util.Map;
  * may take and give.
  */
 public final class MemoryPool implements AutoCloseable {
+    /** Smaller tensors share memory, so that they too lie in large pages. */
+    private static final long SHARED_BYTES = 2 << 20;
+
+    private static final long CACHE_LINE = 64;
+
     private final Arena arena;
+    private MemorySegment shared = MemorySegment.NULL;
     private final Map<Long, Deque<MemorySegment>> free = new HashMap<>();
     private long takenBytes;
 
@@ -30,7 +36,20 @@ public final class MemoryPool implements AutoCloseable {
         Deque<MemorySegment> unused = free.get(bytes);
         MemorySegment segment = unused == null ? null : unused.poll();
         takenBytes += bytes;
-        return Tensor.of(type, segment == null ? arena.allocate(bytes, 64) : segment.fill((byte) 0), shape);
+        return Tensor.of(type, segment == null ? untouched(bytes) : segment.fill((byte) 0), shape);
+    }
+
+    private MemorySegment untouched(long bytes) {
+        long size = Math.ceilDiv(bytes, CACHE_LINE) * CACHE_LINE;
+        if (size >= SHARED_BYTES) {
+            return Pages.zeros(bytes, arena);
+        }
+        if (shared.byteSize() < size) {
+            shared = Pages.zeros(SHARED_BYTES, arena);
+        }
+        MemorySegment segment = shared.asSlice(0, bytes);
+        shared = shared.asSlice(size);
+        return segment;
     }
 
     /** Takes a tensor of this pool back; it must not be used afterwards. */

@@ -88,6 +88,11 @@ public final class VectorKernels implements Kernels {
     }
 
     @Override
+    public void blockMaxima(Tensor x, int size, Tensor out) {
+        rows.blockMaxima(x, size, out);
+    }
+
+    @Override
     public void gather(Tensor x, int[] rowNumbers, Tensor out) {
         rows.gather(x, rowNumbers, out);
     }

@@ -24,8 +24,10 @@ public final class VectorRows {
     /** Values that are worth another thread. */
     private static final int GRAIN = 16 * 1024;
 
-    /** Channels of the convolution in a piece of work, at least. */
+    /** Channels of the convolution in a piece of work, at least, and values of a few tokens: they come from memory. */
     private static final int CHANNELS = 512;
+
+    private static final int CONVOLVED = 2048;
 
     private final WorkerPool pool;
     private final @Nullable RowLoops loops;
@@ -63,6 +65,36 @@ public final class VectorRows {
             table.decode(ids[row], 0, width, values, 0);
             MemorySegment.copy(values, 0, RAM, FLOAT, Lanes.address(out, row), width);
         });
+    }
+
+    /** See {@link dev.jwen.kernel.Kernels#blockMaxima}. */
+    public void blockMaxima(Tensor x, int size, Tensor out) {
+        Operands.blockMaxima(x, size, out);
+        int columns = Math.toIntExact(x.columns());
+        int blocks = Math.toIntExact(out.columns());
+        for (int t = 0; t < x.rows(); t++) {
+            long from = Lanes.address(x, t);
+            long to = Lanes.address(out, t);
+            pool.run(blocks, Math.max(1, GRAIN / size), (worker, first, end) -> {
+                for (int b = first; b < end; b++) {
+                    int count = Math.min(size, columns - b * size);
+                    RAM.set(FLOAT, to + 4L * b, largest(from + 4L * b * size, count));
+                }
+            });
+        }
+    }
+
+    private static float largest(long x, int count) {
+        FloatVector largest = FloatVector.broadcast(F, Float.NEGATIVE_INFINITY);
+        int i = 0;
+        for (; i <= count - L; i += L) {
+            largest = largest.max(FloatVector.fromMemorySegment(F, RAM, x + 4L * i, LE));
+        }
+        float max = Lanes.max(largest);
+        for (; i < count; i++) {
+            max = Math.max(max, RAM.get(FLOAT, x + 4L * i));
+        }
+        return max;
     }
 
     /** See {@link dev.jwen.kernel.Kernels#gather}. */
@@ -365,7 +397,7 @@ public final class VectorRows {
         Operands.convolution(x, weight, spans, states, out);
         int taps = Math.toIntExact(weight.rows());
         int channels = Math.toIntExact(x.columns());
-        int size = (int) Math.max(CHANNELS, GRAIN / Math.max(1, x.rows()) / CHANNELS * CHANNELS);
+        int size = (int) Math.max(CHANNELS, CONVOLVED / Math.max(1, x.rows()) / CHANNELS * CHANNELS);
         pool.run(Math.ceilDiv(channels, size), 1, (worker, from, to) -> {
             long kept = buffers[worker].address(4L * taps * size);
             for (int block = from; block < to; block++) {

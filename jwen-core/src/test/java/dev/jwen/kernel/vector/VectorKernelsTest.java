@@ -276,6 +276,17 @@ class VectorKernelsTest {
     }
 
     @Test
+    void blocksOfAnySizeHaveMaxima() {
+        for (int width : new int[] {1, 63, 64, 65, 5000}) {
+            Tensor x = normal(3, width);
+            for (int size : new int[] {1, 16, 33, 64, 7000}) {
+                int blocks = Math.ceilDiv(width, size);
+                check("blockMaxima", 3, blocks, 0, (k, out) -> k.blockMaxima(x, size, out));
+            }
+        }
+    }
+
+    @Test
     void rowsAreCopiedAndDecoded() {
         Tensor x = normal(9, 77);
         check("gather", 4, 77, 0, (k, out) -> k.gather(x, new int[] {8, 0, 3, 3}, out));
