@@ -3,6 +3,7 @@ package dev.jwen.cli;
 import dev.jwen.bench.Ceiling;
 import dev.jwen.bench.KernelBench;
 import dev.jwen.bench.KernelSpeed;
+import dev.jwen.bench.ReadBandwidth;
 import dev.jwen.bench.Roofline;
 import dev.jwen.bench.TokenTraffic;
 import dev.jwen.kernel.Backends;
@@ -55,6 +56,8 @@ final class BenchCommand implements Runnable {
     /** For each kernel. */
     private static final double KERNEL_SECONDS = 0.15;
 
+    private static final double READ_SECONDS = 0.1;
+
     @Spec
     @Nullable
     CommandSpec spec;
@@ -89,7 +92,11 @@ final class BenchCommand implements Runnable {
             description = "Measured runs of each test; by default 5.")
     int repetitions = 5;
 
-    @Option(names = "--ceiling", description = "Measure the limits of this machine first, by number of threads.")
+    @Option(
+            names = "--ceiling",
+            description =
+                    "Measure the limits of this machine first, by number of threads, and reading memory again between"
+                            + " runs that write: a share compares with the limit of the moment.")
     boolean ceiling;
 
     @Option(
@@ -114,10 +121,12 @@ final class BenchCommand implements Runnable {
     private @Nullable Ceiling limit;
 
     private @Nullable TokenTraffic traffic;
+    private @Nullable ReadBandwidth bandwidth;
 
-    /** One test and the seconds each of its runs took. */
+    /** One test, the seconds each of its runs took, and bytes that were read in a second before each and after the last. */
     @SuppressWarnings("ArrayRecordComponent") // made and read here only, never compared
-    private record Result(int prompt, int generated, int depth, Instant when, double[] seconds) {
+    private record Result(
+            int prompt, int generated, int depth, Instant when, double[] seconds, double[] readBytesPerSecond) {
         double tokensPerSecond(double second) {
             return (prompt + generated) / second;
         }
@@ -151,22 +160,25 @@ final class BenchCommand implements Runnable {
     }
 
     /** The limits for 1 thread to those of the kernels; printed unless as JSON with something else. */
-    private List<Ceiling> ceilings(int threads) {
-        try (PeakLoops loops = Backends.peakLoops()
+    private static List<Ceiling> ceilings(PeakLoops loops, int threads) {
+        List<Ceiling> ceilings = new ArrayList<>();
+        for (int t = 1; t <= threads; t = t < threads && 2 * t > threads ? threads : 2 * t) {
+            ceilings.add(Ceiling.measure(loops, t));
+        }
+        return ceilings;
+    }
+
+    private static PeakLoops peakLoops() {
+        return Backends.peakLoops()
                 .orElseThrow(
                         () -> new CommandException(
-                                "the limits of this machine cannot be measured: neither the x86 nor the vector kernels run here"))) {
-            List<Ceiling> ceilings = new ArrayList<>();
-            for (int t = 1; t <= threads; t = t < threads && 2 * t > threads ? threads : 2 * t) {
-                ceilings.add(Ceiling.measure(loops, t));
-            }
-            return ceilings;
-        }
+                                "the limits of this machine cannot be measured: neither the x86 nor the vector kernels run here"));
     }
 
     private void measureCeilings() {
-        try (Kernels kernels = options.openKernels()) {
-            List<Ceiling> ceilings = ceilings(kernels.threads());
+        try (Kernels kernels = options.openKernels();
+                PeakLoops loops = peakLoops()) {
+            List<Ceiling> ceilings = ceilings(loops, kernels.threads());
             if (json) {
                 Output.json(out(), ceilings.stream().map(BenchTables::record).toList());
             } else {
@@ -178,8 +190,9 @@ final class BenchCommand implements Runnable {
     private void measureKernels() {
         options.kernels = "".equals(options.kernels) ? null : options.kernels;
         PrintWriter out = out();
-        try (Kernels kernels = options.openKernels()) {
-            List<Ceiling> ceilings = ceilings(kernels.threads());
+        try (Kernels kernels = options.openKernels();
+                PeakLoops loops = peakLoops()) {
+            List<Ceiling> ceilings = ceilings(loops, kernels.threads());
             Ceiling limit = ceilings.getLast();
             List<KernelSpeed> speeds = new ArrayList<>();
             if (!json) {
@@ -223,53 +236,64 @@ final class BenchCommand implements Runnable {
         long start = System.nanoTime();
         try (ModelOptions.Network opened = options.openNetwork()) {
             double loadMillis = (System.nanoTime() - start) / 1e6;
-            PrintWriter out = out();
-            ParameterCount count =
-                    ParameterCount.of(opened.checkpoint(), opened.network().config());
-            if (ceiling) {
-                List<Ceiling> ceilings = ceilings(opened.kernels().threads());
+            if (!ceiling) {
+                measureModel(opened, loadMillis);
+                return;
+            }
+            int threads = opened.kernels().threads();
+            try (PeakLoops loops = peakLoops();
+                    ReadBandwidth reads = new ReadBandwidth(loops, threads)) {
+                List<Ceiling> ceilings = ceilings(loops, threads);
                 limit = ceilings.getLast();
+                bandwidth = reads;
                 traffic = TokenTraffic.of(
                                 opened.checkpoint(), opened.network().config(), opened.kvType(), options.isExact())
                         .saving(allLogits() ? 0 : (double) opened.network().coarseSavingBytes());
                 if (!json) {
-                    BenchTables.ceiling(out, ceilings);
+                    BenchTables.ceiling(out(), ceilings);
+                }
+                measureModel(opened, loadMillis);
+            }
+        }
+    }
+
+    private void measureModel(ModelOptions.Network opened, double loadMillis) {
+        PrintWriter out = out();
+        ParameterCount count =
+                ParameterCount.of(opened.checkpoint(), opened.network().config());
+        if (!json) {
+            out.printf(
+                    "%s, %s, %,d parameters, %d threads, opened in %.0f ms%nkernels %s%n%n",
+                    opened.checkpoint().path().getFileName(),
+                    Units.bytes(opened.checkpoint().sizeBytes()),
+                    count.text(),
+                    opened.kernels().threads(),
+                    loadMillis,
+                    options.kernelsChoice());
+            out.printf(
+                    "%-18s %12s %24s%s%n",
+                    "test", "tokens/s", "lowest - highest", limit == null ? "" : "  share of the limit");
+            out.flush();
+        }
+        List<Map<String, Object>> records = new ArrayList<>();
+        for (int depth : depths) {
+            State deep = read(opened, opened.newState(), depth);
+            for (int prompt : prompts) {
+                if (prompt > 0) {
+                    finish(out, records, opened, count, loadMillis, measure(opened, deep, prompt, 0, depth));
                 }
             }
-            if (!json) {
-                out.printf(
-                        "%s, %s, %,d parameters, %d threads, opened in %.0f ms%nkernels %s%n%n",
-                        opened.checkpoint().path().getFileName(),
-                        Units.bytes(opened.checkpoint().sizeBytes()),
-                        count.text(),
-                        opened.kernels().threads(),
-                        loadMillis,
-                        options.kernelsChoice());
-                out.printf(
-                        "%-18s %12s %24s%s%n",
-                        "test", "tokens/s", "lowest - highest", limit == null ? "" : "  share of the limit");
-                out.flush();
-            }
-            List<Map<String, Object>> records = new ArrayList<>();
-            for (int depth : depths) {
-                State deep = read(opened, opened.newState(), depth);
-                for (int prompt : prompts) {
-                    if (prompt > 0) {
-                        finish(out, records, opened, count, loadMillis, measure(opened, deep, prompt, 0, depth));
-                    }
-                }
-                for (int generated : generations) {
-                    if (generated > 0) {
-                        finish(out, records, opened, count, loadMillis, measure(opened, deep, 0, generated, depth));
-                    }
+            for (int generated : generations) {
+                if (generated > 0) {
+                    finish(out, records, opened, count, loadMillis, measure(opened, deep, 0, generated, depth));
                 }
             }
-            if (json) {
-                Output.json(out, records);
-            } else {
-                out.printf("%npeak memory %s%n", Units.bytes(peakBytes()));
-                out.flush();
-            }
+        }
+        if (json) {
+            Output.json(out, records);
+        } else {
+            out.printf("%npeak memory %s%n", Units.bytes(peakBytes()));
+            out.flush();
         }
     }
 
@@ -295,14 +319,22 @@ final class BenchCommand implements Runnable {
             run(opened, state, prompt, generated);
         }
         double[] seconds = new double[repetitions];
+        double[] reads = new double[repetitions + 1];
         for (int r = 0; r < repetitions; r++) {
+            reads[r] = readBytesPerSecond(generated);
             try (State state = deep.fork()) {
                 long start = System.nanoTime();
                 run(opened, state, prompt, generated);
                 seconds[r] = (System.nanoTime() - start) / 1e9;
             }
         }
-        return new Result(prompt, generated, depth, when, seconds);
+        reads[repetitions] = readBytesPerSecond(generated);
+        return new Result(prompt, generated, depth, when, seconds, reads);
+    }
+
+    /** The limit of memory now, where tokens are written and shares are asked for. */
+    private double readBytesPerSecond(int generated) {
+        return bandwidth == null || generated == 0 ? 0 : bandwidth.measure(READ_SECONDS);
     }
 
     private void run(ModelOptions.Network opened, State state, int prompt, int generated) {
@@ -351,7 +383,7 @@ final class BenchCommand implements Runnable {
         double[] samples = result.samples();
         double[] sorted = samples.clone();
         Arrays.sort(sorted);
-        Double share = share(result, median(sorted));
+        Double share = share(result);
         if (!json) {
             out.printf(
                     "%-18s %12.2f %24s%s%n",
@@ -390,21 +422,30 @@ final class BenchCommand implements Runnable {
         record.put("median_ts", median(sorted));
         if (share != null) {
             record.put(result.prompt > 0 ? "share_of_arithmetic" : "share_of_memory", share);
+            if (result.generated > 0) {
+                record.put("read_bytes_per_second", result.readBytesPerSecond);
+            }
         }
         record.put("load_ms", loadMillis);
         record.put("peak_memory_bytes", peakBytes());
         records.add(record);
     }
 
-    /** Part of the limit of the machine that a speed is, or null where the limit was not asked for. */
-    private @Nullable Double share(Result result, double tokensPerSecond) {
+    /** Part of the limit of the machine that the speed was, the median; null where the limit was not asked for. */
+    private @Nullable Double share(Result result) {
         if (limit == null || traffic == null) {
             return null;
         }
-        double depth = result.depth + result.generated / 2.0;
-        return result.prompt > 0
-                ? traffic.promptShare(tokensPerSecond, limit)
-                : traffic.decodeShare(tokensPerSecond, depth, limit);
+        double[] samples = result.samples();
+        for (int r = 0; r < samples.length; r++) {
+            double depth = result.depth + result.generated / 2.0;
+            double reads = (result.readBytesPerSecond[r] + result.readBytesPerSecond[r + 1]) / 2;
+            samples[r] = result.prompt > 0
+                    ? traffic.promptShare(samples[r], limit)
+                    : traffic.decodeShare(samples[r], depth, reads);
+        }
+        Arrays.sort(samples);
+        return median(samples);
     }
 
     private static double median(double[] sorted) {

@@ -3,7 +3,6 @@ package dev.jwen.bench;
 import dev.jwen.kernel.PeakLoops;
 import dev.jwen.kernel.PeakLoops.Arithmetic;
 import dev.jwen.kernel.WorkerPool;
-import dev.jwen.tensor.Tensor;
 import java.util.Collections;
 import java.util.EnumMap;
 import java.util.Map;
@@ -12,8 +11,7 @@ import java.util.concurrent.atomic.AtomicLong;
 /**
  * What some threads of this machine can do at most: the limits that kernels are measured against.
  *
- * <p>The rate of reading is that of a buffer too large for the caches, each thread walking its own part of it. The
- * rates of arithmetic are those of loops on registers. The best of several runs counts, as other processes can only
+ * <p>The rate of reading is that of {@link ReadBandwidth}, the rates of arithmetic are those of loops on registers. The best of several runs counts, as other processes can only
  * slow a run down.
  *
  * @param threads that worked at the same time
@@ -23,7 +21,6 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 public record Ceiling(
         int threads, String loops, double readBytesPerSecond, Map<Arithmetic, Double> operationsPerSecond) {
-    private static final long READ_BYTES = 512L << 20;
     private static final int ROUNDS = 200_000;
     private static final double SECONDS = 0.2;
 
@@ -36,24 +33,16 @@ public record Ceiling(
 
     /** Measures for about three seconds, with 512 MiB of memory. */
     public static Ceiling measure(PeakLoops loops, int threads) {
-        try (WorkerPool pool = new WorkerPool(threads)) {
+        try (WorkerPool pool = new WorkerPool(threads);
+                ReadBandwidth reads = new ReadBandwidth(loops, threads)) {
             Map<Arithmetic, Double> rates = new EnumMap<>(Arithmetic.class);
             for (Arithmetic arithmetic : Arithmetic.values()) {
                 if (loops.supports(arithmetic)) {
                     rates.put(arithmetic, calculate(loops, arithmetic, pool));
                 }
             }
-            return new Ceiling(threads, loops.name(), read(loops, pool), rates);
+            return new Ceiling(threads, loops.name(), reads.measure(READ_SECONDS), rates);
         }
-    }
-
-    private static double read(PeakLoops loops, WorkerPool pool) {
-        long part = READ_BYTES / pool.threads() / Float.BYTES;
-        Tensor memory = Tensor.f32(pool.threads(), part);
-        double best = Timing.best(
-                READ_SECONDS,
-                run -> pool.run(pool.threads(), 1, (worker, from, to) -> loops.read(memory.rows(from, to - from))));
-        return memory.sizeBytes() / best;
     }
 
     private static double calculate(PeakLoops loops, Arithmetic arithmetic, WorkerPool pool) {

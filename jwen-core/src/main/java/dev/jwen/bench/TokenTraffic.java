@@ -73,9 +73,9 @@ public record TokenTraffic(
         return weightBytes + stateBytes + keyValueBytes * depth;
     }
 
-    /** Part of the read bandwidth that writing tokens at this speed uses. */
-    public double decodeShare(double tokensPerSecond, double depth, Ceiling ceiling) {
-        return tokensPerSecond * decodeBytes(depth) / ceiling.readBytesPerSecond();
+    /** Part of the bandwidth of reading that writing tokens at this speed uses. */
+    public double decodeShare(double tokensPerSecond, double depth, double readBytesPerSecond) {
+        return tokensPerSecond * decodeBytes(depth) / readBytesPerSecond;
     }
 
     /** Part of the arithmetic rate that reading a prompt at this speed uses, attention not counted. */
