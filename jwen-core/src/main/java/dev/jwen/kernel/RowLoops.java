@@ -59,6 +59,34 @@ public interface RowLoops {
     void soften(long scores, int seen, long max, long sums, long result, int count);
 
     /**
+     * {@link #soften} of one block where lanes are rows: {@code scores[p][lane]} becomes a weight.
+     *
+     * @param positions of the block
+     * @param lanes fits
+     * @param max of each lane the largest score so far; behind them the sums of the weights so far; both are updated
+     * @param result (width, lanes), what was summed with these weights
+     */
+    void softenLanes(long scores, int positions, int lanes, long max, long result, int width);
+
+    /** {@code out = exp(x)}. */
+    void exp(long x, int count, long out);
+
+    /** With {@code e = exp(min(log - logs, 0))}: {@code x *= factor · e}, {@code y *= e}. */
+    void decay(long x, long y, long logs, float log, float factor, int count);
+
+    /**
+     * Turns {@value #STEP} rows into columns.
+     *
+     * @param rowBytes from row to row of {@code x}
+     * @param count floats of a row
+     * @param outRowBytes from row to row of {@code out}, of which there are {@code count}
+     */
+    void transpose(long x, long rowBytes, int count, long out, long outRowBytes);
+
+    /** From bfloat16. */
+    void fromBf16(long x, int count, long out);
+
+    /**
      * To bfloat16, as {@link KvCache#write} rounds.
      *
      * @param count a multiple of 2 · {@value #STEP}

@@ -1,5 +1,6 @@
 package dev.jwen.kernel.vector;
 
+import static dev.jwen.kernel.vector.Lanes.BYTES;
 import static dev.jwen.kernel.vector.Lanes.F;
 import static dev.jwen.kernel.vector.Lanes.FLOAT;
 import static dev.jwen.kernel.vector.Lanes.L;
@@ -188,10 +189,8 @@ final class DeltaChunks {
         long valueRow = 4L * valueWidth;
         long stateRow = 4L * stateWidth;
 
-        Lanes.clear(gram, 2L * rows * lanes);
-        add(keyQuery, keyRow, 4, turned, lanesRow, keyDim, gram, lanesRow, 2 * rows, lanes);
-        Lanes.clear(read, 2L * rows * valueWidth);
-        add(keyQuery, keyRow, 4, state, stateRow, keyDim, read, valueRow, 2 * rows, valueWidth);
+        multiply(keyQuery, keyRow, turned, lanesRow, keyDim, gram, lanesRow, 2 * rows, lanes);
+        multiply(keyQuery, keyRow, state, stateRow, keyDim, read, valueRow, 2 * rows, valueWidth);
         mask(rows);
         newValues(fresh, rows);
 
@@ -212,6 +211,11 @@ final class DeltaChunks {
         }
         scale(state, left(rows - 1), keyWidth * stateWidth);
         add(keyQuery, 4, keyRow, fresh, valueRow, rows, state, stateRow, keyWidth, valueWidth);
+    }
+
+    /** {@code c = a · b}, rows of a are runs. */
+    private void multiply(long a, long aRow, long b, long bRow, int depth, long c, long cRow, int rows, int columns) {
+        Tiles.outer(call.tile(), a, aRow, 4, b, bRow, depth, c, cRow, rows, columns / L, true);
     }
 
     /** {@code c += a · b}, see {@link Tiles#outer}. */
@@ -237,40 +241,56 @@ final class DeltaChunks {
             RAM.set(FLOAT, logs + 4L * r, (float) log);
             RAM.set(FLOAT, betas + 4L * r, r < tokens ? call.beta(token + r, from + i) : 0);
         }
-        FloatVector last = FloatVector.broadcast(F, (float) log);
-        for (int r = 0; r < lanes; r += L) {
-            FloatVector at = FloatVector.fromMemorySegment(F, RAM, logs + 4L * r, LE);
-            Exp.exp(at).intoMemorySegment(RAM, left + 4L * r, LE);
-            Exp.exp(last.sub(at)).intoMemorySegment(RAM, leftAtEnd + 4L * r, LE);
+        for (int r = 0; r < lanes; r++) {
+            RAM.set(FLOAT, leftAtEnd + 4L * r, (float) log - log(r));
         }
-        for (int r = 0; r < rows; r++) {
-            long k = keyQuery(i) + 4L * r * keyWidth;
-            for (int j = 0; j < keyDim; j++) {
-                RAM.set(FLOAT, turned + 4L * ((long) j * lanes + r), RAM.get(FLOAT, k + 4L * j));
-            }
+        exp(logs, left);
+        exp(leftAtEnd, leftAtEnd);
+        VectorRows.transpose(keyQuery(i), 4L * keyWidth, rows, keyDim, turned, 4L * lanes, call.loops());
+    }
+
+    /** {@code out = exp(x)} for the tokens of a chunk. */
+    private void exp(long x, long out) {
+        if (call.loops() != null && RowLoops.fits(lanes)) {
+            call.loops().exp(x, lanes, out);
+            return;
+        }
+        for (int r = 0; r < lanes; r += L) {
+            FloatVector values = FloatVector.fromMemorySegment(F, RAM, x + 4L * r, LE);
+            Exp.exp(values).intoMemorySegment(RAM, out + 4L * r, LE);
         }
     }
 
-    /** Products of keys become -A, those of queries and keys lose what lies after the query; both decay. */
+    /**
+     * Products of keys become -A, those of queries and keys lose what lies after the query; both decay. What lies further
+     * above the diagonal than a tile is not read again, and of the keys nothing on it.
+     */
     private void mask(int rows) {
         for (int r = 0; r < rows; r++) {
             long keys = gram + 4L * r * lanes;
             long queries = gram + 4L * (rows + r) * lanes;
-            float beta = RAM.get(FLOAT, betas + 4L * r);
-            FloatVector log = FloatVector.broadcast(F, log(r));
-            for (int s = 0; s < lanes; s += L) {
-                FloatVector decay = Exp.exp(log.sub(FloatVector.fromMemorySegment(F, RAM, logs + 4L * s, LE))
-                        .min(0f));
-                FloatVector.fromMemorySegment(F, RAM, keys + 4L * s, LE)
-                        .mul(decay)
-                        .mul(-beta)
-                        .intoMemorySegment(RAM, keys + 4L * s, LE);
-                FloatVector.fromMemorySegment(F, RAM, queries + 4L * s, LE)
-                        .mul(decay)
-                        .intoMemorySegment(RAM, queries + 4L * s, LE);
+            decay(keys, queries, log(r), -RAM.get(FLOAT, betas + 4L * r));
+            for (int s = r + 1; s % ROWS != 0; s++) {
+                RAM.set(FLOAT, queries + 4L * s, 0);
             }
-            Lanes.clear(keys + 4L * r, lanes - r);
-            Lanes.clear(queries + 4L * (r + 1), lanes - r - 1);
+        }
+    }
+
+    /** {@link RowLoops#decay} of a row. */
+    private void decay(long keys, long queries, float log, float factor) {
+        if (call.loops() != null && RowLoops.fits(lanes)) {
+            call.loops().decay(keys, queries, logs, log, factor, lanes);
+            return;
+        }
+        FloatVector from = FloatVector.broadcast(F, log);
+        for (long at = 0; at < 4L * lanes; at += BYTES) {
+            FloatVector decay = Exp.exp(from.sub(FloatVector.fromMemorySegment(F, RAM, logs + at, LE))
+                    .min(0f));
+            FloatVector.fromMemorySegment(F, RAM, keys + at, LE)
+                    .mul(decay)
+                    .mul(factor)
+                    .intoMemorySegment(RAM, keys + at, LE);
+            FloatVector.fromMemorySegment(F, RAM, queries + at, LE).mul(decay).intoMemorySegment(RAM, queries + at, LE);
         }
     }
 
@@ -280,7 +300,7 @@ final class DeltaChunks {
         long valueRow = 4L * valueWidth;
         for (int r = 0; r < rows; r++) {
             long fresh = all + r * valueRow;
-            VectorRows.addScaled(fresh, read + r * valueRow, -left(r), valueWidth);
+            addScaled(fresh, read + r * valueRow, -left(r));
             scale(fresh, RAM.get(FLOAT, betas + 4L * r), valueWidth);
         }
         for (int first = 0; first < rows; first += ROWS) {
@@ -290,13 +310,21 @@ final class DeltaChunks {
             for (int r = 1; r < ROWS; r++) {
                 for (int s = 0; s < r; s++) {
                     float weight = RAM.get(FLOAT, weights + r * lanesRow + 4L * (first + s));
-                    VectorRows.addScaled(fresh + r * valueRow, fresh + s * valueRow, weight, valueWidth);
+                    addScaled(fresh + r * valueRow, fresh + s * valueRow, weight);
                 }
             }
         }
     }
 
-    private static void scale(long x, float factor, int count) {
+    private void addScaled(long x, long y, float factor) {
+        VectorRows.addScaled(x, y, factor, valueWidth, call.loops());
+    }
+
+    private void scale(long x, float factor, int count) {
+        if (call.loops() != null && RowLoops.fits(count)) {
+            call.loops().scale(x, factor, count, x);
+            return;
+        }
         for (int i = 0; i < count; i += L) {
             FloatVector.fromMemorySegment(F, RAM, x + 4L * i, LE).mul(factor).intoMemorySegment(RAM, x + 4L * i, LE);
         }

@@ -209,8 +209,28 @@ final class Tiles {
             long cRow,
             int rows,
             int vectors) {
+        outer(tile, a, aRow, aStep, b, bStep, count, c, cRow, rows, vectors, false);
+    }
+
+    /** The same, or with {@code isFresh} {@code c = a · b}. */
+    static void outer(
+            @Nullable ProductTile tile,
+            long a,
+            long aRow,
+            long aStep,
+            long b,
+            long bStep,
+            int count,
+            long c,
+            long cRow,
+            int rows,
+            int vectors,
+            boolean isFresh) {
         int columns = vectors * L;
         if (tile == null || count == 0 || rows % tile.rows() != 0 || columns % tile.columns() != 0) {
+            for (int r = 0; isFresh && r < rows; r++) {
+                Lanes.clear(c + r * cRow, columns);
+            }
             outer(a, aRow, aStep, b, bStep, count, c, cRow, rows, vectors);
             return;
         }
@@ -218,7 +238,7 @@ final class Tiles {
         for (int j = 0; j < columns; j += tile.columns()) {
             for (int r = 0; r < rows; r += tile.rows()) {
                 long to = c + r * cRow + 4L * j;
-                tile.add(a + r * aRow, aRow, aStep, b + 4L * j, bStep, count, to, cRow, false);
+                tile.add(a + r * aRow, aRow, aStep, b + 4L * j, bStep, count, to, cRow, isFresh);
             }
         }
     }

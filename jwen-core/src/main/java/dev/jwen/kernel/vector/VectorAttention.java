@@ -90,6 +90,7 @@ public final class VectorAttention {
         final Buffer scores = new Buffer();
         final Buffer sums = new Buffer();
         final Buffer result = new Buffer();
+        final Buffer rows = new Buffer();
     }
 
     /** The shape of one call. */
@@ -218,8 +219,8 @@ public final class VectorAttention {
     }
 
     /** Keys or values of a block as float32, rows {@code width} apart. */
-    private static long load(KvCache.Entries entries, Shape shape, int keyHead, int positions, Buffer buffer) {
-        return VectorCache.load(entries, keyHead, positions, shape.headDim(), shape.width(), buffer);
+    private long load(KvCache.Entries entries, Shape shape, int keyHead, int positions, Buffer buffer) {
+        return VectorCache.load(entries, keyHead, positions, shape.headDim(), shape.width(), buffer, loops);
     }
 
     // ---- Few rows: lanes along the head.
@@ -368,8 +369,12 @@ public final class VectorAttention {
         int rows = tile.tokens() * group;
         int lanes = Tiles.wholeColumns(productTile, rows);
         int width = shape.width();
+        long byRow = worker.rows.address(4L * lanes * width);
+        long rowBytes = 4L * width;
+        long lanesRow = 4L * lanes;
+        gatherQueries(shape, tile, byRow, rows, lanes);
         long queries = worker.queries.address(4L * width * lanes);
-        transposeQueries(shape, tile, queries, rows, lanes);
+        VectorRows.transpose(byRow, rowBytes, lanes, width, queries, lanesRow, loops);
         // For each row its maximum, its sum and the factor of this block; then the weighted values, (width, rows).
         long max = worker.result.address(4L * lanes * (width + 3));
         long sum = max + 4L * lanes;
@@ -383,19 +388,19 @@ public final class VectorAttention {
             int count = Math.min(BLOCK, tile.to() - position);
             int rounded = Tiles.wholeRows(count);
             long keys = load(tile.cache().keys(position / BLOCK), shape, tile.keyHead(), rounded, worker.keys);
-            Lanes.clear(scores, (long) rounded * lanes);
-            long lanesRow = 4L * lanes;
             int vectors = lanes / L;
-            Tiles.outer(productTile, keys, 4L * width, 4, queries, lanesRow, width, scores, lanesRow, rounded, vectors);
+            Tiles.outer(
+                    productTile, keys, rowBytes, 4, queries, lanesRow, width, scores, lanesRow, rounded, vectors, true);
             for (int r = 0; r < rows; r++) {
                 for (int p = Math.max(0, tile.limit(r / group) - position); p < count; p++) {
                     RAM.set(FLOAT, scores + 4L * ((long) p * lanes + r), Float.NEGATIVE_INFINITY);
                 }
             }
-            softenLanes(scores, count, lanes, max, result, width);
+            softenLanes(scores, count, lanes, max, result, width, loops);
             long values = load(tile.cache().values(position / BLOCK), shape, tile.keyHead(), count, worker.values);
-            Tiles.outer(productTile, values, 4, 4L * width, scores, lanesRow, count, result, lanesRow, width, vectors);
+            Tiles.outer(productTile, values, 4, rowBytes, scores, lanesRow, count, result, lanesRow, width, vectors);
         }
+        VectorRows.transpose(result, lanesRow, width, lanes, byRow, rowBytes, loops);
         for (int r = 0; r < rows; r++) {
             boolean whole = tile.piece() < 0;
             int token = tile.span().row() + tile.token() + r / group;
@@ -403,9 +408,7 @@ public final class VectorAttention {
                     ? shape.out(token, tile.keyHead() * group + r % group)
                     : partial + 4L * r * (shape.width() + 2) + 8;
             float factor = whole ? 1 / RAM.get(FLOAT, sum + 4L * r) : 1;
-            for (int c = 0; c < shape.headDim(); c++) {
-                RAM.set(FLOAT, to + 4L * c, factor * RAM.get(FLOAT, result + 4L * ((long) c * lanes + r)));
-            }
+            scaled(byRow + r * rowBytes, factor, shape.headDim(), to);
             if (!whole) {
                 RAM.set(FLOAT, to - 8, RAM.get(FLOAT, max + 4L * r));
                 RAM.set(FLOAT, to - 4, RAM.get(FLOAT, sum + 4L * r));
@@ -413,15 +416,14 @@ public final class VectorAttention {
         }
     }
 
-    private static void transposeQueries(Shape shape, Tile tile, long queries, int rows, int lanes) {
+    /** The scaled queries of a tile, (lanes, width), with zeros where there is none. */
+    private void gatherQueries(Shape shape, Tile tile, long queries, int rows, int lanes) {
         int group = shape.group();
         float scale = (float) (1 / Math.sqrt(shape.headDim()));
         Lanes.clear(queries, (long) shape.width() * lanes);
         for (int r = 0; r < rows; r++) {
             long from = shape.query(tile.span().row() + tile.token() + r / group, tile.keyHead() * group + r % group);
-            for (int c = 0; c < shape.headDim(); c++) {
-                RAM.set(FLOAT, queries + 4L * ((long) c * lanes + r), scale * RAM.get(FLOAT, from + 4L * c));
-            }
+            scaled(from, scale, shape.headDim(), queries + 4L * r * shape.width());
         }
     }
 
@@ -430,7 +432,12 @@ public final class VectorAttention {
      *
      * @param max address of the maxima; the sums follow {@code lanes} later, then room for {@code lanes} factors
      */
-    static void softenLanes(long scores, int count, int lanes, long max, long result, int width) {
+    static void softenLanes(
+            long scores, int count, int lanes, long max, long result, int width, @Nullable RowLoops loops) {
+        if (loops != null && RowLoops.fits(lanes)) {
+            loops.softenLanes(scores, count, lanes, max, result, width);
+            return;
+        }
         long row = 4L * lanes;
         for (long lane = 0; lane < row; lane += BYTES) {
             FloatVector before = FloatVector.fromMemorySegment(F, RAM, max + lane, LE);

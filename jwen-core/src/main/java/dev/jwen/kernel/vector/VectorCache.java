@@ -96,7 +96,14 @@ final class VectorCache {
      *
      * @param width at least {@code headDim}; zeros fill the rest
      */
-    static long load(KvCache.Entries entries, int head, int positions, int headDim, int width, Buffer buffer) {
+    static long load(
+            KvCache.Entries entries,
+            int head,
+            int positions,
+            int headDim,
+            int width,
+            Buffer buffer,
+            @Nullable RowLoops loops) {
         Tensor values = entries.values();
         Tensor scales = entries.scales();
         long first = (long) head * KvCache.BLOCK;
@@ -111,6 +118,8 @@ final class VectorCache {
                 bytes(from, headDim, Lanes.address(scales, first + p), row);
             } else if (values.type() == DataType.F32) {
                 Unpack.f32(from, headDim, row);
+            } else if (loops != null && RowLoops.fits(headDim)) {
+                loops.fromBf16(from, headDim, row);
             } else {
                 Unpack.bf16(from, headDim, row);
             }

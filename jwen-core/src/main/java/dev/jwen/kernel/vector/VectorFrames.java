@@ -6,6 +6,7 @@ import static dev.jwen.kernel.vector.Lanes.RAM;
 
 import dev.jwen.kernel.Operands;
 import dev.jwen.kernel.ProductTile;
+import dev.jwen.kernel.RowLoops;
 import dev.jwen.kernel.Span;
 import dev.jwen.kernel.WorkerPool;
 import dev.jwen.tensor.Tensor;
@@ -33,13 +34,15 @@ public final class VectorFrames {
 
     private final WorkerPool pool;
     private final @Nullable ProductTile tile;
+    private final @Nullable RowLoops loops;
     private final Worker[] workers;
     private final Buffer keys = new Buffer();
     private final Buffer values = new Buffer();
 
-    /** Leaves products to {@code tile}, if there is one. */
-    VectorFrames(WorkerPool pool, @Nullable ProductTile tile) {
+    /** Leaves products to {@code tile} and loops over rows to {@code loops}, where there are any. */
+    VectorFrames(WorkerPool pool, @Nullable RowLoops loops, @Nullable ProductTile tile) {
         this.pool = pool;
+        this.loops = loops;
         this.tile = tile;
         this.workers = new Worker[pool.threads()];
         Arrays.setAll(workers, i -> new Worker());
@@ -134,7 +137,7 @@ public final class VectorFrames {
             int vectors = lanes / L;
             long from = shape.keys + at;
             Tiles.outer(tile, from, 4L * width, 4, queries, row, width, scores, row, rounded, vectors);
-            VectorAttention.softenLanes(scores, count, lanes, max, result, width);
+            VectorAttention.softenLanes(scores, count, lanes, max, result, width, loops);
             from = shape.values + at;
             Tiles.outer(tile, from, 4, 4L * width, scores, row, count, result, row, width, vectors);
         }

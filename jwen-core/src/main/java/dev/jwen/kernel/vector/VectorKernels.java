@@ -56,7 +56,7 @@ public final class VectorKernels implements Kernels {
         delta = new VectorDelta(pool, products, loops, tile);
         experts = new VectorExperts(pool, matmul, rows, scratch);
         vision = new VectorVision(pool);
-        frames = new VectorFrames(pool, tile);
+        frames = new VectorFrames(pool, loops, tile);
     }
 
     /**

@@ -288,6 +288,25 @@ public final class VectorRows {
         });
     }
 
+    /**
+     * {@code out[c][r] = x[r][c]}.
+     *
+     * @param rowBytes from row to row of {@code x}
+     * @param outRowBytes from row to row of {@code out}
+     */
+    static void transpose(
+            long x, long rowBytes, int rows, int columns, long out, long outRowBytes, @Nullable RowLoops loops) {
+        int r = 0;
+        for (; loops != null && RowLoops.fits(columns) && r <= rows - RowLoops.STEP; r += RowLoops.STEP) {
+            loops.transpose(x + r * rowBytes, rowBytes, columns, out + 4L * r, outRowBytes);
+        }
+        for (; r < rows; r++) {
+            for (int c = 0; c < columns; c++) {
+                RAM.set(FLOAT, out + c * outRowBytes + 4L * r, RAM.get(FLOAT, x + r * rowBytes + 4L * c));
+            }
+        }
+    }
+
     /** x += factor · y, by {@code loops} where these fit. */
     static void addScaled(long x, long y, float factor, int count, @Nullable RowLoops loops) {
         if (loops != null && RowLoops.fits(count)) {

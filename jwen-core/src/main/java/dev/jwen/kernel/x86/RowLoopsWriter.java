@@ -16,6 +16,7 @@ import static dev.jwen.kernel.x86.Instruction.VDIVPS;
 import static dev.jwen.kernel.x86.Instruction.VEXTRACTF128;
 import static dev.jwen.kernel.x86.Instruction.VEXTRACTI64X4;
 import static dev.jwen.kernel.x86.Instruction.VFMADD231PS;
+import static dev.jwen.kernel.x86.Instruction.VINSERTI128;
 import static dev.jwen.kernel.x86.Instruction.VINSERTI64X4;
 import static dev.jwen.kernel.x86.Instruction.VMAXPS;
 import static dev.jwen.kernel.x86.Instruction.VMINPS;
@@ -27,6 +28,7 @@ import static dev.jwen.kernel.x86.Instruction.VPADDD;
 import static dev.jwen.kernel.x86.Instruction.VPAND;
 import static dev.jwen.kernel.x86.Instruction.VPBROADCASTD;
 import static dev.jwen.kernel.x86.Instruction.VPMOVDW;
+import static dev.jwen.kernel.x86.Instruction.VPMOVZXWD;
 import static dev.jwen.kernel.x86.Instruction.VPOR;
 import static dev.jwen.kernel.x86.Instruction.VPSHUFD;
 import static dev.jwen.kernel.x86.Instruction.VPSLLD;
@@ -34,6 +36,10 @@ import static dev.jwen.kernel.x86.Instruction.VPSRAD;
 import static dev.jwen.kernel.x86.Instruction.VPSRLD;
 import static dev.jwen.kernel.x86.Instruction.VPSUBD;
 import static dev.jwen.kernel.x86.Instruction.VPTERNLOGD;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKHDQ;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKHQDQ;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKLDQ;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKLQDQ;
 import static dev.jwen.kernel.x86.Instruction.VPXOR;
 import static dev.jwen.kernel.x86.Instruction.VSQRTPS;
 import static dev.jwen.kernel.x86.Instruction.VSUBPS;
@@ -344,6 +350,155 @@ final class RowLoopsWriter {
             asm.op(VMULPS, 0, shrink, Memory.at(R8, 0));
             asm.op(VMOVUPS_STORE, 0, Memory.at(R8, 0));
             writer.next(R8);
+        });
+        return writer.finish();
+    }
+
+    /** (scores, positions, bytes of all lanes, max, result, width) */
+    static byte[] softenLanes() {
+        RowLoopsWriter writer = new RowLoopsWriter();
+        Assembler asm = writer.asm;
+        int difference = 7;
+        int now = 8;
+        int shrink = 9;
+        int sum = 10;
+        asm.mov(R11, RDX);
+        asm.shiftRight(R11, 6);
+        writer.repeat(R11, () -> {
+            asm.op(VMOVUPS, now, Memory.at(RCX, 0));
+            writer.overPositions(() -> asm.op(VMAXPS, now, now, Memory.at(RAX, 0)));
+            asm.op(VMOVUPS, difference, Memory.at(RCX, 0));
+            asm.op(VSUBPS, difference, difference, now);
+            asm.op(VMOVUPS_STORE, now, Memory.at(RCX, 0));
+            writer.exp(shrink, difference);
+            asm.op(VMULPS, sum, shrink, Memory.at(RCX, RDX, 1, 0));
+            writer.overPositions(() -> {
+                asm.op(VMOVUPS, difference, Memory.at(RAX, 0));
+                asm.op(VSUBPS, difference, difference, now);
+                writer.exp(0, difference);
+                asm.op(VMOVUPS_STORE, 0, Memory.at(RAX, 0));
+                asm.op(VADDPS, sum, sum, 0);
+            });
+            asm.op(VMOVUPS_STORE, sum, Memory.at(RCX, RDX, 1, 0));
+            asm.mov(RAX, R8);
+            asm.mov(R10, R9);
+            writer.repeat(R10, () -> {
+                asm.op(VMULPS, 0, shrink, Memory.at(RAX, 0));
+                asm.op(VMOVUPS_STORE, 0, Memory.at(RAX, 0));
+                asm.add(RAX, RDX);
+            });
+            writer.next(RDI, RCX, R8);
+        });
+        return writer.finish();
+    }
+
+    /** Runs {@code body} for the scores of some lanes at RAX, one position after the other. */
+    private void overPositions(Runnable body) {
+        asm.mov(RAX, RDI);
+        asm.mov(R10, RSI);
+        repeat(R10, () -> {
+            body.run();
+            asm.add(RAX, RDX);
+        });
+    }
+
+    /** (x, count, out) */
+    static byte[] exp() {
+        RowLoopsWriter writer = new RowLoopsWriter();
+        Assembler asm = writer.asm;
+        writer.repeat(RSI, () -> {
+            asm.op(VMOVUPS, 7, Memory.at(RDI, 0));
+            writer.exp(0, 7);
+            asm.op(VMOVUPS_STORE, 0, Memory.at(RDX, 0));
+            writer.next(RDI, RDX);
+        });
+        return writer.finish();
+    }
+
+    /** (x, y, logs, bits of the log, bits of the factor, count) */
+    static byte[] decay() {
+        RowLoopsWriter writer = new RowLoopsWriter();
+        Assembler asm = writer.asm;
+        int difference = 7;
+        int log = 8;
+        int factor = 9;
+        int zero = 10;
+        writer.broadcast(log, RCX);
+        writer.broadcast(factor, R8);
+        asm.op(VPXOR, zero, zero, zero);
+        writer.repeat(R9, () -> {
+            asm.op(VSUBPS, difference, log, Memory.at(RDX, 0));
+            asm.op(VMINPS, difference, difference, zero);
+            writer.exp(0, difference);
+            asm.op(VMULPS, 1, 0, Memory.at(RDI, 0));
+            asm.op(VMULPS, 1, 1, factor);
+            asm.op(VMOVUPS_STORE, 1, Memory.at(RDI, 0));
+            asm.op(VMULPS, 0, 0, Memory.at(RSI, 0));
+            asm.op(VMOVUPS_STORE, 0, Memory.at(RSI, 0));
+            writer.next(RDI, RSI, RDX);
+        });
+        return writer.finish();
+    }
+
+    /**
+     * (x, bytes from row to row, count, out, bytes from row to row of out): four columns at a time. A vector holds them of
+     * every fourth row, so that two rounds of unpacking bring the rows into order.
+     */
+    static byte[] transpose() {
+        RowLoopsWriter writer = new RowLoopsWriter();
+        Assembler asm = writer.asm;
+        int[] fours = {RDI, RAX, R10, R11};
+        int three = R9;
+        asm.lea(three, Memory.at(RSI, RSI, 2, 0));
+        for (int i = 1; i < 4; i++) {
+            asm.lea(fours[i], Memory.at(fours[i - 1], RSI, 4, 0));
+        }
+        writer.repeat(RDX, () -> {
+            for (int column = 0; column < VECTOR; column += 16) {
+                for (int row = 0; row < 4; row++) {
+                    for (int four = 0; four < 4; four++) {
+                        int at = fours[four];
+                        Memory source = switch (row) {
+                            case 0 -> Memory.at(at, column);
+                            case 3 -> Memory.at(at, three, 1, column);
+                            default -> Memory.at(at, RSI, row, column);
+                        };
+                        if (four == 0) {
+                            asm.load128(row, source);
+                        } else {
+                            asm.op(VINSERTI128, row, row, source, four);
+                        }
+                    }
+                }
+                asm.op(VPUNPCKLDQ, 4, 0, 1);
+                asm.op(VPUNPCKHDQ, 5, 0, 1);
+                asm.op(VPUNPCKLDQ, 6, 2, 3);
+                asm.op(VPUNPCKHDQ, 7, 2, 3);
+                for (int pair = 0; pair < 2; pair++) {
+                    asm.op(VPUNPCKLQDQ, 8, 4 + pair, 6 + pair);
+                    asm.op(VPUNPCKHQDQ, 9, 4 + pair, 6 + pair);
+                    asm.op(VMOVUPS_STORE, 8, Memory.at(RCX, 0));
+                    asm.op(VMOVUPS_STORE, 9, Memory.at(RCX, R8, 1, 0));
+                    asm.lea(RCX, Memory.at(RCX, R8, 2, 0));
+                }
+            }
+            for (int four : fours) {
+                asm.addConstant(four, VECTOR);
+            }
+        });
+        return writer.finish();
+    }
+
+    /** (x, count, out) */
+    static byte[] fromBf16() {
+        RowLoopsWriter writer = new RowLoopsWriter();
+        Assembler asm = writer.asm;
+        writer.repeat(RSI, () -> {
+            asm.op(VPMOVZXWD, 0, Memory.at(RDI, 0));
+            asm.shift(VPSLLD, 0, 0, 16);
+            asm.op(VMOVUPS_STORE, 0, Memory.at(RDX, 0));
+            asm.addConstant(RDI, VECTOR / 2);
+            writer.next(RDX);
         });
         return writer.finish();
     }

@@ -15,6 +15,11 @@ final class X86RowLoops implements RowLoops {
     private final MemorySegment rope;
     private final MemorySegment fourTaps;
     private final MemorySegment soften;
+    private final MemorySegment softenLanes;
+    private final MemorySegment exp;
+    private final MemorySegment decay;
+    private final MemorySegment transpose;
+    private final MemorySegment fromBf16;
     private final MemorySegment toBf16;
 
     /** Loops that live as long as {@code arena}. */
@@ -28,6 +33,11 @@ final class X86RowLoops implements RowLoops {
         rope = MachineCode.install(RowLoopsWriter.rope(), arena);
         fourTaps = MachineCode.install(RowLoopsWriter.fourTaps(), arena);
         soften = MachineCode.install(RowLoopsWriter.soften(), arena);
+        softenLanes = MachineCode.install(RowLoopsWriter.softenLanes(), arena);
+        exp = MachineCode.install(RowLoopsWriter.exp(), arena);
+        decay = MachineCode.install(RowLoopsWriter.decay(), arena);
+        transpose = MachineCode.install(RowLoopsWriter.transpose(), arena);
+        fromBf16 = MachineCode.install(RowLoopsWriter.fromBf16(), arena);
         toBf16 = MachineCode.install(RowLoopsWriter.toBf16(), arena);
     }
 
@@ -89,6 +99,31 @@ final class X86RowLoops implements RowLoops {
     @Override
     public void soften(long scores, int seen, long max, long sums, long result, int count) {
         MachineCode.call(soften, scores, seen, max, sums, result, count / STEP, 0, 0, 0);
+    }
+
+    @Override
+    public void softenLanes(long scores, int positions, int lanes, long max, long result, int width) {
+        MachineCode.call(softenLanes, scores, positions, (long) Float.BYTES * lanes, max, result, width, 0, 0, 0);
+    }
+
+    @Override
+    public void exp(long x, int count, long out) {
+        MachineCode.call(exp, x, count / STEP, out, 0, 0, 0, 0, 0, 0);
+    }
+
+    @Override
+    public void decay(long x, long y, long logs, float log, float factor, int count) {
+        MachineCode.call(decay, x, y, logs, bits(log), bits(factor), count / STEP, 0, 0, 0);
+    }
+
+    @Override
+    public void transpose(long x, long rowBytes, int count, long out, long outRowBytes) {
+        MachineCode.call(transpose, x, rowBytes, count / STEP, out, outRowBytes, 0, 0, 0, 0);
+    }
+
+    @Override
+    public void fromBf16(long x, int count, long out) {
+        MachineCode.call(fromBf16, x, count / STEP, out, 0, 0, 0, 0, 0, 0);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.jwen.kernel.x86;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.jwen.kernel.KvCache;
@@ -8,6 +9,8 @@ import dev.jwen.kernel.RowLoops;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.MemoryPool;
 import dev.jwen.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Objects;
 import java.util.SplittableRandom;
@@ -128,5 +131,117 @@ class X86RowLoopsTest {
 
     private static void assertClose(double actual, double expected) {
         assertThat(Math.abs(actual - expected)).isLessThanOrEqualTo(1e-6 * Math.abs(expected) + 1e-37);
+    }
+
+    @Test
+    void rowsBecomeColumns() {
+        for (int count : new int[] {16, 32, 80}) {
+            Tensor x = Tensor.f32(16, count + 5L);
+            Tensor turned = Tensor.f32(count, 19);
+            for (int r = 0; r < 16; r++) {
+                for (int c = 0; c < count; c++) {
+                    x.set(r, c, 1000 * r + c);
+                }
+            }
+            loops.transpose(address(x), x.rowBytes(), count, address(turned), turned.rowBytes());
+            for (int c = 0; c < count; c++) {
+                for (int r = 0; r < 19; r++) {
+                    assertThat(turned.get(c, r)).isEqualTo(r < 16 ? 1000 * r + c : 0);
+                }
+            }
+        }
+    }
+
+    @Test
+    void decayNeverGrows() {
+        Tensor x = Tensor.f32(2, 32);
+        Tensor logs = Tensor.f32(1, 32);
+        for (int i = 0; i < 32; i++) {
+            x.set(0, i, i + 1);
+            x.set(1, i, 2 * i - 31);
+            logs.set(0, i, -i);
+        }
+        float log = -20;
+        Tensor before = Tensor.f32(2, 32);
+        before.copyFrom(x);
+        loops.decay(address(x), address(x) + x.rowBytes(), address(logs), log, -0.5f, 32);
+        for (int i = 0; i < 32; i++) {
+            float e = (float) Math.exp(Math.min(log + i, 0));
+            assertThat(x.get(0, i)).isCloseTo(before.get(0, i) * e * -0.5f, within(1e-6f * before.get(0, i)));
+            assertThat(x.get(1, i)).isCloseTo(before.get(1, i) * e, within(1e-6f * Math.abs(before.get(1, i))));
+        }
+    }
+
+    @Test
+    void exponentialsAreThoseOfFloat32() {
+        Tensor x = Tensor.f32(1, 160);
+        Tensor y = Tensor.f32(1, 160);
+        for (int i = 0; i < 160; i++) {
+            x.set(0, i, i - 80.5f);
+        }
+        loops.exp(address(x), 160, address(y));
+        for (int i = 0; i < 160; i++) {
+            float exact = (float) Math.exp(i - 80.5);
+            assertThat(y.get(0, i)).isCloseTo(exact, within(3e-7f * exact));
+        }
+    }
+
+    @Test
+    void bfloat16IsTheUpperHalfOfAFloat() {
+        Tensor halves = Tensor.allocate(Arena.ofAuto(), DataType.BF16, 1, 256);
+        Tensor x = Tensor.f32(1, 256);
+        SplittableRandom random = new SplittableRandom(7);
+        for (int i = 0; i < 256; i++) {
+            halves.segment().set(ValueLayout.JAVA_SHORT, 2L * i, (short) random.nextInt());
+        }
+        loops.fromBf16(address(halves), 256, address(x));
+        for (int i = 0; i < 256; i++) {
+            int bits = halves.segment().get(ValueLayout.JAVA_SHORT, 2L * i) << 16;
+            assertThat(Float.floatToRawIntBits(x.get(0, i))).isEqualTo(bits);
+        }
+    }
+
+    @Test
+    void lanesAreSoftenedOneByOne() {
+        int lanes = 32;
+        int positions = 5;
+        int width = 3;
+        SplittableRandom random = new SplittableRandom(11);
+        Tensor scores = Tensor.f32(positions, lanes);
+        Tensor state = Tensor.f32(2, lanes);
+        Tensor result = Tensor.f32(width, lanes);
+        for (int l = 0; l < lanes; l++) {
+            for (int p = 0; p < positions; p++) {
+                scores.set(p, l, l == 3 && p > 1 ? Float.NEGATIVE_INFINITY : (float) random.nextDouble(-5, 5));
+            }
+            state.set(0, l, l % 4 == 0 ? -1e30f : (float) random.nextDouble(-5, 5));
+            state.set(1, l, l % 4 == 0 ? 0 : 2);
+            for (int c = 0; c < width; c++) {
+                result.set(c, l, c + 1);
+            }
+        }
+        Tensor given = Tensor.f32(positions, lanes);
+        given.copyFrom(scores);
+        Tensor before = Tensor.f32(2, lanes);
+        before.copyFrom(state);
+        loops.softenLanes(address(scores), positions, lanes, address(state), address(result), width);
+        for (int l = 0; l < lanes; l++) {
+            double max = before.get(0, l);
+            for (int p = 0; p < positions; p++) {
+                max = Math.max(max, given.get(p, l));
+            }
+            double shrink = Math.exp(before.get(0, l) - max);
+            double sum = before.get(1, l) * shrink;
+            for (int p = 0; p < positions; p++) {
+                double weight = Math.exp(given.get(p, l) - max);
+                sum += weight;
+                assertThat((double) scores.get(p, l)).isCloseTo(weight, within(1e-6));
+            }
+            assertThat((double) state.get(0, l)).isEqualTo(max);
+            assertThat((double) state.get(1, l)).isCloseTo(sum, within(1e-5));
+            for (int c = 0; c < width; c++) {
+                assertThat((double) result.get(c, l)).isCloseTo((c + 1) * shrink, within(1e-6 * (c + 1)));
+            }
+        }
     }
 }
