@@ -35,7 +35,10 @@ final class KernelWriter {
             tile.advancePanel(-panels * panelBytes);
             products.store();
         });
-        return finish(asm, tile, products);
+        tile.turnToOutput();
+        products.write();
+        tile.leave();
+        return asm.finish();
     }
 
     /** Unpacks whole rows to panels. */
@@ -51,20 +54,31 @@ final class KernelWriter {
         return asm.finish();
     }
 
-    /** The panels of one or two groups of rows times tokens, added to the sums to start from; a block is 32 columns. */
+    /**
+     * The panels of one or two groups of rows times tiles of so many tokens, added to the sums to start from; a block is 32
+     * columns.
+     */
     byte[] tile(Packing packing, int tokens, int groups) {
         Assembler asm = new Assembler(set.vectorBytes());
         Tile tile = new Tile(asm, 0, 0, 1, tokens);
         Products products = new Products(asm, set, packing, tile, tokens, groups);
         tile.enter();
-        products.clear();
-        tile.turnToOutput();
-        products.prefetchOutput();
-        tile.turnToStart();
-        products.read();
-        tile.turnToActivations();
-        tile.forBlocks(() -> addPanel(tile, products, packing));
-        return finish(asm, tile, products);
+        tile.forTiles(() -> {
+            products.clear();
+            tile.turnToOutput();
+            products.prefetchOutput();
+            tile.turnToStart();
+            products.read();
+            tile.passStart();
+            tile.turnToActivations();
+            tile.passActivations();
+            tile.forBlocks(() -> addPanel(tile, products, packing));
+            tile.turnToOutput();
+            products.write();
+            tile.passOutput();
+        });
+        tile.leave();
+        return asm.finish();
     }
 
     private void unpack(Assembler asm, Tile tile, Packing packing, DataType type) {
@@ -84,12 +98,5 @@ final class KernelWriter {
         products.add();
         tile.advanceTokens(packing.activations().recordBytes());
         tile.advancePanel(packing.panelBytes(set));
-    }
-
-    private static byte[] finish(Assembler asm, Tile tile, Products products) {
-        tile.turnToOutput();
-        products.write();
-        tile.leave();
-        return asm.finish();
     }
 }

@@ -27,7 +27,8 @@ import dev.jwen.kernel.x86.Assembler.Memory;
  * index. The ten arguments, by the System V convention: rows, row stride, panel, number of blocks of a row, activations,
  * activation stride, output, output stride, what to prefetch, factors beside the weights. Strides are in bytes. A tile
  * without rows has the sums it starts from in the place of what to prefetch, their stride in the place of the row stride,
- * and in the place of the rows how far the panels of a second group are behind those of the first.
+ * in the place of the rows how far the panels of a second group are behind those of the first, and in the place of the
+ * factors how many tiles of tokens there are.
  */
 final class Tile {
     private static final int[] ROWS = {RDI, R8, R9, R10};
@@ -48,6 +49,9 @@ final class Tile {
     private static final Memory BLOCKS = Memory.at(RSP, -8);
 
     private static final Memory FACTORS = Memory.at(RSP, -16);
+    private static final Memory TILES = FACTORS;
+    private static final Memory ALL_BLOCKS = Memory.at(RSP, -24);
+    private static final Memory FIRST_PANEL = Memory.at(RSP, -32);
 
     private final Assembler asm;
     private final int rows;
@@ -137,6 +141,46 @@ final class Tile {
         asm.mov(AHEAD, argument(8));
         turnToActivations();
         spread(ROWS, ROW_STRIDE, ROW_STRIDE_3, rows);
+    }
+
+    /** Runs {@code body} for every tile of tokens, each of which brings its pointers to the next. Without rows. */
+    void forTiles(Runnable body) {
+        asm.mov(INNER, BLOCKS);
+        asm.store(ALL_BLOCKS, INNER);
+        asm.store(FIRST_PANEL, PANEL);
+        Label loop = new Label();
+        asm.bind(loop);
+        asm.mov(INNER, ALL_BLOCKS);
+        asm.store(BLOCKS, INNER);
+        asm.mov(PANEL, FIRST_PANEL);
+        body.run();
+        asm.subConstant(TILES, 1);
+        asm.jumpIfNotZero(loop);
+    }
+
+    /** Makes the next tile read records behind those at which the tokens point. */
+    void passActivations() {
+        asm.lea(R8, tokenAfter());
+    }
+
+    /** Makes the next tile start from sums behind those at which the tokens point. */
+    void passStart() {
+        asm.lea(AHEAD, tokenAfter());
+    }
+
+    /** Makes the next tile write behind where the tokens point. */
+    void passOutput() {
+        asm.lea(INNER, tokenAfter());
+        asm.store(argument(6), INNER);
+    }
+
+    /** Where the token after the last one would be. */
+    private Memory tokenAfter() {
+        int four = (tokens - 1) / 4;
+        int beyond = tokens - 4 * four;
+        return beyond == 4
+                ? Memory.at(TOKENS[four], TOKEN_STRIDE, 4, 0)
+                : strided(TOKENS[four], TOKEN_STRIDE, TOKEN_STRIDE_3, beyond, 0);
     }
 
     /** Points the tokens at their first records. Only before the rows are used, or without rows. */

@@ -493,42 +493,58 @@ public final class X86Products implements AutoCloseable {
             }
             pack(p, row, p.w.rowBytes(), group * behind);
         }
-        int tiles = Math.ceilDiv(p.tokens, packing.maxTokensOfTwoGroups(set));
-        for (int i = 0; i < tiles; i++) {
-            int first = firstToken(i, tiles, p.tokens);
-            int count = firstToken(i + 1, tiles, p.tokens) - first;
-            long target = p.out.address() + 4 * (p.outStart + first * p.outStride + start);
-            tile(p, kernel(p.format, TILE_OF_TWO + count), behind, first, target, 4 * p.outStride);
-        }
+        tiles(p, TILE_OF_TWO, packing.maxTokensOfTwoGroups(set), behind, start);
     }
 
     /** The group of rows from {@code start}, {@code stride} bytes apart; those from {@code wanted} to {@code end} are written. */
     private void group(Product p, int start, long stride, int wanted, int end) {
-        Packing packing = p.format.packing;
         boolean whole = end - wanted == set.rows();
-        boolean direct = p.tokens <= packing.maxTokens(set);
-        if (!direct) {
-            pack(p, start, stride, 0);
+        int most = p.format.packing.maxTokens(set);
+        if (p.tokens <= most) {
+            long target = whole ? p.out.address() + 4 * (p.outStart + start) : p.buffer.address();
+            unpack(
+                    p,
+                    kernel(p.format, p.tokens),
+                    start,
+                    stride,
+                    0,
+                    target,
+                    whole ? 4 * p.outStride : set.vectorBytes());
+            if (!whole) {
+                copyRows(p, p.outStart, p.tokens, start, wanted, end, true);
+            }
+            return;
         }
-        int tiles = Math.ceilDiv(p.tokens, packing.maxTokens(set));
+        pack(p, start, stride, 0);
+        if (whole) {
+            tiles(p, TILE, most, 0, start);
+            return;
+        }
+        int tiles = Math.ceilDiv(p.tokens, most);
         for (int i = 0; i < tiles; i++) {
             int first = firstToken(i, tiles, p.tokens);
             int count = firstToken(i + 1, tiles, p.tokens) - first;
             long index = p.outStart + first * p.outStride;
-            long target = whole ? p.out.address() + 4 * (index + start) : p.buffer.address();
-            long targetStride = whole ? 4 * p.outStride : set.vectorBytes();
-            if (direct) {
-                unpack(p, kernel(p.format, count), start, stride, 0, target, targetStride);
-            } else {
-                if (!whole && p.column > 0) {
-                    copyRows(p, index, count, start, wanted, end, false);
-                }
-                tile(p, kernel(p.format, TILE + count), 0, first, target, targetStride);
+            if (p.column > 0) {
+                copyRows(p, index, count, start, wanted, end, false);
             }
-            if (!whole) {
-                copyRows(p, index, count, start, wanted, end, true);
-            }
+            tile(p, kernel(p.format, TILE + count), 0, first, 1, p.buffer.address(), set.vectorBytes());
+            copyRows(p, index, count, start, wanted, end, true);
         }
+    }
+
+    /** Multiplies the panels with all tokens: in tiles of at most {@code most}, some of them larger by one than the others. */
+    private void tiles(Product p, int kernels, int most, int behind, int start) {
+        int tiles = Math.ceilDiv(p.tokens, most);
+        int few = p.tokens / tiles;
+        int larger = p.tokens % tiles;
+        long target = p.out.address() + 4 * (p.outStart + start);
+        long stride = 4 * p.outStride;
+        int first = larger * (few + 1);
+        if (larger > 0) {
+            tile(p, kernel(p.format, kernels + few + 1), behind, 0, larger, target, stride);
+        }
+        tile(p, kernel(p.format, kernels + few), behind, first, tiles - larger, target + first * stride, stride);
     }
 
     /** Unpacks a group of rows to panels, {@code behind} the first ones. */
@@ -549,15 +565,16 @@ public final class X86Products implements AutoCloseable {
                 kernel, weights, stride, panels, blocks, p.x, tokenBytes, target, targetStride, ahead, factors);
     }
 
-    /** Calls a kernel that reads panels, for the tokens from {@code first}: it adds to what earlier columns gave. */
-    private void tile(Product p, MemorySegment kernel, int behind, int first, long target, long targetStride) {
+    /** Calls a kernel that reads panels, for tiles of tokens from {@code first}: it adds to what earlier columns gave. */
+    private void tile(
+            Product p, MemorySegment kernel, int behind, int first, int tiles, long target, long targetStride) {
         long panels = p.buffer.address() + HEADER;
         long blocks = p.columns / Activations.VALUES;
         long tokenBytes = p.format.packing.activations().bytes(p.w.columns());
         long x = p.x + first * tokenBytes;
         long from = p.column > 0 ? target : zeros.address();
         long fromStride = p.column > 0 ? targetStride : 0;
-        MachineCode.call(kernel, behind, fromStride, panels, blocks, x, tokenBytes, target, targetStride, from);
+        MachineCode.call(kernel, behind, fromStride, panels, blocks, x, tokenBytes, target, targetStride, from, tiles);
     }
 
     /** Copies the wanted rows of a group from the buffer to the output, or back. */
