@@ -9,6 +9,9 @@ public interface RowLoops {
     /** Floats that a loop takes at a time. */
     int STEP = 16;
 
+    /** Rows of {@link #solve}. */
+    int SOLVED = 8;
+
     /** Whether the loops can take so many floats. */
     static boolean fits(int count) {
         return count > 0 && count % STEP == 0;
@@ -17,11 +20,24 @@ public interface RowLoops {
     /** {@code x += factor · y}. */
     void addScaled(long x, long y, float factor, int count);
 
+    /** {@code x[r] *= factors[r]} for some rows. */
+    void scaleRows(long x, long rowBytes, long factors, int rows, int count);
+
+    /** {@code x[r] = xFactors[r] · x[r] + yFactors[r] · y[r]} for some rows. */
+    void mixRows(long x, long y, long rowBytes, long xFactors, long yFactors, int rows, int count);
+
+    /** For r = 1 to {@value #SOLVED} - 1: {@code x[r] += Σ_{s < r} weights[r][s] · x[s]}. */
+    void solve(long x, long rowBytes, long weights, long weightRowBytes, int count);
+
     /** {@code out = factor · x}. */
     void scale(long x, float factor, int count, long out);
 
-    /** {@code out = x / √(mean(x²) + eps) · weight} for each of {@code groups} (1 or more) runs of {@code count} floats. */
-    void rmsNorm(long x, long weight, int count, int groups, float eps, long out);
+    /**
+     * {@code out = x / √(mean(x²) + eps) · weight} for each of {@code groups} (1 or more) runs of {@code count} floats.
+     *
+     * @param outBytes from run to run of {@code out}; those of {@code x} follow each other
+     */
+    void rmsNorm(long x, long weight, int count, int groups, float eps, long out, long outBytes);
 
     /** {@code out = gate · sigmoid(gate) · up}. */
     void swiGlu(long gate, long up, int count, long out);

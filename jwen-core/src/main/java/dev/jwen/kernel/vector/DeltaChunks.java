@@ -66,6 +66,9 @@ final class DeltaChunks {
     private final long leftAtEnd;
 
     private final long betas;
+    /** (n): -β E. */
+    private final long readFactors;
+
     private final long sums;
 
     /** For the heads {@code from} to {@code to - 1}. */
@@ -85,7 +88,7 @@ final class DeltaChunks {
                 + (long) keyWidth * lanes
                 + 2L * CHUNK * lanes
                 + 2L * CHUNK * valueWidth
-                + 4L * lanes
+                + 5L * lanes
                 + 4L * L;
         base = buffer.address(4 * floats);
         turned = base + count * headBytes;
@@ -95,7 +98,8 @@ final class DeltaChunks {
         left = logs + 4L * lanes;
         leftAtEnd = left + 4L * lanes;
         betas = leftAtEnd + 4L * lanes;
-        sums = betas + 4L * lanes;
+        readFactors = betas + 4L * lanes;
+        sums = readFactors + 4L * lanes;
         Lanes.clear(base, floats);
     }
 
@@ -156,13 +160,13 @@ final class DeltaChunks {
     private void gather(int token, int tokens) {
         int rows = rows(tokens);
         for (int r = 0; r < tokens; r++) {
-            for (int i = 0; i < count; i++) {
+            for (int i = 0; i < count; i += run(i)) {
                 long k = keyQuery(i) + 4L * r * keyWidth;
-                normalise(call.key(token + r, from + i), call.keyWeight(), k);
+                normalise(call.key(token + r, from + i), run(i), call.keyWeight(), k);
             }
-            for (int i = 0; i < count; i++) {
+            for (int i = 0; i < count; i += run(i)) {
                 long q = keyQuery(i) + 4L * (rows + r) * keyWidth;
-                normalise(call.query(token + r, from + i), call.queryWeight(), q);
+                normalise(call.query(token + r, from + i), run(i), call.queryWeight(), q);
             }
             for (int i = 0; i < count; i++) {
                 long v = fresh(i) + 4L * r * valueWidth;
@@ -195,9 +199,7 @@ final class DeltaChunks {
         newValues(fresh, rows);
 
         long out = read + rows * valueRow;
-        for (int r = 0; r < rows; r++) {
-            scale(out + r * valueRow, left(r), valueWidth);
-        }
+        scaleRows(out, left, rows);
         for (int r = 0; r < rows; r += ROWS) {
             long weights = gram + (rows + r) * lanesRow;
             long to = out + r * valueRow;
@@ -206,9 +208,7 @@ final class DeltaChunks {
         for (int r = 0; r < tokens; r++) {
             MemorySegment.copy(RAM, out + r * valueRow, RAM, call.out(token + r, from + i), 4L * valueDim);
         }
-        for (int r = 0; r < rows; r++) {
-            scale(fresh + r * valueRow, RAM.get(FLOAT, leftAtEnd + 4L * r), valueWidth);
-        }
+        scaleRows(fresh, leftAtEnd, rows);
         scale(state, left(rows - 1), keyWidth * stateWidth);
         add(keyQuery, 4, keyRow, fresh, valueRow, rows, state, stateRow, keyWidth, valueWidth);
     }
@@ -224,12 +224,32 @@ final class DeltaChunks {
         Tiles.outer(call.tile(), a, aRow, aStep, b, bRow, depth, c, cRow, rows, columns / L);
     }
 
-    /** The same as {@code out = x / √(mean(x²) + 1e-6 / K) · weight}, by the loops of another room where they fit. */
-    private void normalise(long x, Tensor weight, long out) {
+    /** How many heads from {@code i} on have keys one after the other. */
+    private int run(int i) {
+        int run = 1;
+        while (i + run < count && keyHead(i + run) == keyHead(i) + run) {
+            run++;
+        }
+        return run;
+    }
+
+    private int keyHead(int i) {
+        return call.heads().keyHeadOf(from + i);
+    }
+
+    /**
+     * The same as {@code out = x / √(mean(x²) + 1e-6 / K) · weight}, by the loops of another room where they fit.
+     *
+     * @param heads whose keys, or queries, follow each other; {@code out} is that of the first
+     */
+    private void normalise(long x, int heads, Tensor weight, long out) {
         if (call.loops() != null && RowLoops.fits(keyDim)) {
-            call.loops().rmsNorm(x, Lanes.address(weight, 0), keyDim, 1, 1e-6f / keyDim, out);
-        } else {
-            VectorDelta.normalise(x, keyDim, weight.get(0, 0) * Math.sqrt(keyDim), out, sums);
+            call.loops().rmsNorm(x, Lanes.address(weight, 0), keyDim, heads, 1e-6f / keyDim, out, headBytes);
+            return;
+        }
+        for (int i = 0; i < heads; i++) {
+            double factor = weight.get(0, 0) * Math.sqrt(keyDim);
+            VectorDelta.normalise(x + 4L * i * keyDim, keyDim, factor, out + i * headBytes, sums);
         }
     }
 
@@ -298,26 +318,58 @@ final class DeltaChunks {
     private void newValues(long all, int rows) {
         long lanesRow = 4L * lanes;
         long valueRow = 4L * valueWidth;
-        for (int r = 0; r < rows; r++) {
-            long fresh = all + r * valueRow;
-            addScaled(fresh, read + r * valueRow, -left(r));
-            scale(fresh, RAM.get(FLOAT, betas + 4L * r), valueWidth);
-        }
+        subtractRead(all, rows);
         for (int first = 0; first < rows; first += ROWS) {
             long weights = gram + first * lanesRow;
             long fresh = all + first * valueRow;
             add(weights, lanesRow, 4, all, valueRow, first, fresh, valueRow, ROWS, valueWidth);
-            for (int r = 1; r < ROWS; r++) {
-                for (int s = 0; s < r; s++) {
-                    float weight = RAM.get(FLOAT, weights + r * lanesRow + 4L * (first + s));
-                    addScaled(fresh + r * valueRow, fresh + s * valueRow, weight);
-                }
+            solve(fresh, weights + 4L * first);
+        }
+    }
+
+    /** {@code β (v - E r)} for the rows r of keys times the state. */
+    private void subtractRead(long values, int rows) {
+        for (int r = 0; r < rows; r++) {
+            RAM.set(FLOAT, readFactors + 4L * r, -left(r) * RAM.get(FLOAT, betas + 4L * r));
+        }
+        RowLoops loops = call.loops();
+        long valueRow = 4L * valueWidth;
+        if (loops != null && RowLoops.fits(valueWidth)) {
+            loops.mixRows(values, read, valueRow, betas, readFactors, rows, valueWidth);
+            return;
+        }
+        scaleRows(values, betas, rows);
+        for (int r = 0; r < rows; r++) {
+            float factor = RAM.get(FLOAT, readFactors + 4L * r);
+            VectorRows.addScaled(values + r * valueRow, read + r * valueRow, factor, valueWidth);
+        }
+    }
+
+    /** {@link RowLoops#solve} of some rows. */
+    private void solve(long x, long weights) {
+        long valueRow = 4L * valueWidth;
+        long lanesRow = 4L * lanes;
+        if (call.loops() != null && RowLoops.fits(valueWidth) && ROWS == RowLoops.SOLVED) {
+            call.loops().solve(x, valueRow, weights, lanesRow, valueWidth);
+            return;
+        }
+        for (int r = 1; r < ROWS; r++) {
+            for (int s = 0; s < r; s++) {
+                float weight = RAM.get(FLOAT, weights + r * lanesRow + 4L * s);
+                VectorRows.addScaled(x + r * valueRow, x + s * valueRow, weight, valueWidth);
             }
         }
     }
 
-    private void addScaled(long x, long y, float factor) {
-        VectorRows.addScaled(x, y, factor, valueWidth, call.loops());
+    /** Multiplies rows of values with a factor each. */
+    private void scaleRows(long x, long factors, int rows) {
+        if (call.loops() != null && RowLoops.fits(valueWidth)) {
+            call.loops().scaleRows(x, 4L * valueWidth, factors, rows, valueWidth);
+            return;
+        }
+        for (int r = 0; r < rows; r++) {
+            scale(x + 4L * r * valueWidth, RAM.get(FLOAT, factors + 4L * r), valueWidth);
+        }
     }
 
     private void scale(long x, float factor, int count) {

@@ -174,7 +174,8 @@ public final class VectorRows {
         int group = (int) weight.columns();
         if (loops != null && RowLoops.fits(group) && x.columns() > 0) {
             int groups = (int) (x.columns() / group);
-            loops.rmsNorm(Lanes.address(x, row), Lanes.address(weight, 0), group, groups, eps, Lanes.address(out, row));
+            long to = Lanes.address(out, row);
+            loops.rmsNorm(Lanes.address(x, row), Lanes.address(weight, 0), group, groups, eps, to, 4L * group);
             return;
         }
         long sums = buffers[worker].address(4L * BYTES);

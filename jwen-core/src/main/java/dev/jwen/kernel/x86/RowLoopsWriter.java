@@ -45,6 +45,7 @@ import static dev.jwen.kernel.x86.Instruction.VSQRTPS;
 import static dev.jwen.kernel.x86.Instruction.VSUBPS;
 
 import dev.jwen.kernel.KvCache;
+import dev.jwen.kernel.RowLoops;
 import dev.jwen.kernel.x86.Assembler.Label;
 import dev.jwen.kernel.x86.Assembler.Memory;
 
@@ -145,7 +146,70 @@ final class RowLoopsWriter {
         return writer.finish();
     }
 
-    /** (x, weight, count / 4, count % 4, out, groups, bits of the number of floats, bits of eps) */
+    /** (x, bytes of a row, factors, rows, count) */
+    static byte[] scaleRows() {
+        RowLoopsWriter writer = new RowLoopsWriter();
+        Assembler asm = writer.asm;
+        writer.repeat(RCX, () -> {
+            asm.op(VBROADCASTSS, 1, Memory.at(RDX, 0));
+            asm.mov(RAX, RDI);
+            asm.mov(R10, R8);
+            writer.repeat(R10, () -> {
+                asm.op(VMULPS, 0, 1, Memory.at(RAX, 0));
+                asm.op(VMOVUPS_STORE, 0, Memory.at(RAX, 0));
+                writer.next(RAX);
+            });
+            asm.add(RDI, RSI);
+            asm.addConstant(RDX, Float.BYTES);
+        });
+        return writer.finish();
+    }
+
+    /** (x, y, bytes of a row, factors of x, factors of y, rows, count) */
+    static byte[] mixRows() {
+        RowLoopsWriter writer = new RowLoopsWriter();
+        Assembler asm = writer.asm;
+        writer.repeat(R9, () -> {
+            asm.op(VBROADCASTSS, 1, Memory.at(RCX, 0));
+            asm.op(VBROADCASTSS, 2, Memory.at(R8, 0));
+            asm.movConstant(RAX, 0);
+            asm.mov(R10, argument(6));
+            writer.repeat(R10, () -> {
+                asm.op(VMULPS, 0, 1, Memory.at(RDI, RAX, 1, 0));
+                asm.op(VFMADD231PS, 0, 2, Memory.at(RSI, RAX, 1, 0));
+                asm.op(VMOVUPS_STORE, 0, Memory.at(RDI, RAX, 1, 0));
+                writer.next(RAX);
+            });
+            asm.add(RDI, RDX);
+            asm.add(RSI, RDX);
+            asm.addConstant(RCX, Float.BYTES);
+            asm.addConstant(R8, Float.BYTES);
+        });
+        return writer.finish();
+    }
+
+    /** (x, bytes of a row, weights, bytes of a row of these, count) */
+    static byte[] solve() {
+        RowLoopsWriter writer = new RowLoopsWriter();
+        Assembler asm = writer.asm;
+        writer.repeat(R8, () -> {
+            asm.mov(RAX, RDI);
+            asm.mov(R10, RDX);
+            for (int r = 0; r < RowLoops.SOLVED; r++) {
+                asm.op(VMOVUPS, r, Memory.at(RAX, 0));
+                for (int s = 0; s < r; s++) {
+                    asm.op(VFMADD231PS, r, s, Memory.at(R10, Float.BYTES * s).broadcasting());
+                }
+                asm.op(VMOVUPS_STORE, r, Memory.at(RAX, 0));
+                asm.add(RAX, RSI);
+                asm.add(R10, RCX);
+            }
+            writer.next(RDI);
+        });
+        return writer.finish();
+    }
+
+    /** (x, weight, count / 4, count % 4, out, groups, bits of the number of floats, bits of eps, from run to run of out) */
     static byte[] rmsNorm() {
         RowLoopsWriter writer = new RowLoopsWriter();
         Assembler asm = writer.asm;
@@ -155,6 +219,7 @@ final class RowLoopsWriter {
         asm.op(VBROADCASTSS, length, argument(6));
         asm.op(VBROADCASTSS, eps, argument(7));
         asm.op(VMOVUPS, one, asm.floats(1));
+        asm.mov(R11, argument(8));
         writer.repeat(R9, () -> {
             asm.mov(RAX, RDI);
             for (int i = 0; i < SQUARES; i++) {
@@ -190,6 +255,7 @@ final class RowLoopsWriter {
                 asm.op(VMOVUPS_STORE, 1, Memory.at(R8, 0));
                 writer.next(RDI, RAX, R8);
             });
+            asm.add(R8, R11);
         });
         return writer.finish();
     }

@@ -8,6 +8,9 @@ import java.lang.foreign.MemorySegment;
 final class X86RowLoops implements RowLoops {
     private final MemorySegment addScaled;
     private final MemorySegment scale;
+    private final MemorySegment scaleRows;
+    private final MemorySegment mixRows;
+    private final MemorySegment solve;
     private final MemorySegment rmsNorm;
     private final MemorySegment swiGlu;
     private final MemorySegment swiGluBack;
@@ -26,6 +29,9 @@ final class X86RowLoops implements RowLoops {
     X86RowLoops(Arena arena) {
         addScaled = MachineCode.install(RowLoopsWriter.addScaled(), arena);
         scale = MachineCode.install(RowLoopsWriter.scale(), arena);
+        scaleRows = MachineCode.install(RowLoopsWriter.scaleRows(), arena);
+        mixRows = MachineCode.install(RowLoopsWriter.mixRows(), arena);
+        solve = MachineCode.install(RowLoopsWriter.solve(), arena);
         rmsNorm = MachineCode.install(RowLoopsWriter.rmsNorm(), arena);
         swiGlu = MachineCode.install(RowLoopsWriter.swiGlu(), arena);
         swiGluBack = MachineCode.install(RowLoopsWriter.swiGluBack(), arena);
@@ -56,7 +62,7 @@ final class X86RowLoops implements RowLoops {
     }
 
     @Override
-    public void rmsNorm(long x, long weight, int count, int groups, float eps, long out) {
+    public void rmsNorm(long x, long weight, int count, int groups, float eps, long out, long outBytes) {
         int vectors = count / STEP;
         MachineCode.call(
                 rmsNorm,
@@ -68,7 +74,22 @@ final class X86RowLoops implements RowLoops {
                 groups,
                 bits(count),
                 bits(eps),
-                0);
+                outBytes - (long) Float.BYTES * count);
+    }
+
+    @Override
+    public void scaleRows(long x, long rowBytes, long factors, int rows, int count) {
+        MachineCode.call(scaleRows, x, rowBytes, factors, rows, count / STEP, 0, 0, 0, 0);
+    }
+
+    @Override
+    public void mixRows(long x, long y, long rowBytes, long xFactors, long yFactors, int rows, int count) {
+        MachineCode.call(mixRows, x, y, rowBytes, xFactors, yFactors, rows, count / STEP, 0, 0);
+    }
+
+    @Override
+    public void solve(long x, long rowBytes, long weights, long weightRowBytes, int count) {
+        MachineCode.call(solve, x, rowBytes, weights, weightRowBytes, count / STEP, 0, 0, 0, 0);
     }
 
     @Override
