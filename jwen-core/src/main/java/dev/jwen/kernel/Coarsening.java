@@ -7,12 +7,15 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
- * The definition of {@link Kernels#coarsen}. All back ends share it and spread the rows over their threads: it runs once
- * for each row, and plain loops over a row are compiled to vector instructions.
+ * The definition of {@link Kernels#coarsen}. All back ends have its bits in codes and factors, and share it where they
+ * have no {@link CoarseRows}: plain loops over a row are compiled to vector instructions.
  */
 public final class Coarsening {
     /** Rows that are worth another thread. */
     public static final int GRAIN = 16;
+
+    /** More than the rounding of differences to float32 and of sums to float64 can take away from a norm. */
+    public static final double UP = 1 + 2e-7;
 
     /** Values that share a factor. */
     private static final int VALUES = 32;
@@ -24,9 +27,6 @@ public final class Coarsening {
 
     private static final int ROUNDER_BITS = Float.floatToRawIntBits(ROUNDER);
     private static final int INFINITY_BITS = Float.floatToRawIntBits(Float.POSITIVE_INFINITY);
-
-    /** More than the rounding of differences to float32 and of sums to float64 can take away from a norm. */
-    private static final double UP = 1 + 2e-7;
 
     private final Format format;
 
@@ -124,10 +124,14 @@ public final class Coarsening {
 
     private static void encode(float[] values, float[] inverses, int largestCode, int[] codes, byte[] bytes) {
         for (int i = 0; i < values.length; i++) {
-            codes[i] = Float.floatToRawIntBits(values[i] * inverses[i] + ROUNDER) - ROUNDER_BITS;
+            codes[i] = Float.floatToRawIntBits(values[i] * inverses[i] + ROUNDER);
+        }
+        // As integers, the bits of other floats lie on the same side of these as the floats do.
+        for (int i = 0; i < codes.length; i++) {
+            codes[i] = Math.max(ROUNDER_BITS - largestCode, Math.min(ROUNDER_BITS + largestCode, codes[i]));
         }
         for (int i = 0; i < codes.length; i++) {
-            codes[i] = Math.max(-largestCode, Math.min(largestCode, codes[i]));
+            codes[i] -= ROUNDER_BITS;
         }
         for (int i = 0; i < codes.length; i++) {
             bytes[i] = (byte) codes[i];

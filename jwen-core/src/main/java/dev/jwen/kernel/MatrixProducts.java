@@ -52,6 +52,10 @@ public interface MatrixProducts extends AutoCloseable {
     @Nullable
     RowLoops rowLoops();
 
+    /** What makes coarse copies of weights, or null where it cannot read {@code from} or write {@code to}. */
+    @Nullable
+    CoarseRows coarseRows(DataType from, DataType to);
+
     /** The inner loop of products of float32 matrices, or null where there is none. */
     @Nullable
     ProductTile productTile();

@@ -8,6 +8,8 @@ import dev.jwen.tensor.Blocks;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.util.List;
 import java.util.function.IntToDoubleFunction;
 import java.util.random.RandomGenerator;
@@ -25,6 +27,11 @@ class CoarseningTest {
             .filter(provider -> provider.unavailable().isEmpty())
             .map(provider -> provider.open(2))
             .toList();
+
+    private static final ValueLayout.OfShort HALF = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    /** Kinds of rows that try the limits of types and of arithmetic. */
+    private static final int KINDS = 12;
 
     private final RandomGenerator random =
             RandomGeneratorFactory.of("L64X128MixRandom").create(20261125);
@@ -179,6 +186,122 @@ class CoarseningTest {
             Tensor others = Tensor.f32(129, 2);
             assertThat(copyOf(kernels, w, others).toFloats()).isEqualTo(expected);
             assertThat(others.toFloats()).isEqualTo(norms.toFloats());
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"F32", "F16", "BF16", "Q8_0"})
+    void everyBackEndHasTheCodesAndFactorsOfTheDefinition(DataType type) {
+        for (int rows : new int[] {1, 3 * KINDS, 2 * KINDS * Coarsening.GRAIN + 5}) {
+            for (int columns : new int[] {32, 64, 96, 256, 288, 512, 1024, 1056, 2560}) {
+                Tensor w = type == DataType.Q8_0 ? extremeBlocks(rows, columns) : extremes(type, rows, columns);
+                checkDefinition(w, DataType.Q8_0);
+                if (columns % DataType.Q5_K.blockValues() == 0) {
+                    checkDefinition(w, DataType.Q5_K);
+                }
+            }
+        }
+    }
+
+    /** The copies, with a row before and one behind that nothing may write to. */
+    private static void checkDefinition(Tensor w, DataType to) {
+        int rows = Math.toIntExact(w.rows());
+        Tensor expected = unwritten(to, rows + 2, w.columns());
+        Tensor expectedNorms = Tensor.f32(rows + 2, 2);
+        Coarsening.rows(w, 0, rows, expected.rows(1, rows), expectedNorms.rows(1, rows));
+        for (Kernels kernels : KERNELS) {
+            Tensor copy = unwritten(to, rows + 2, w.columns());
+            Tensor norms = Tensor.f32(rows + 2, 2);
+            kernels.coarsen(w, copy.rows(1, rows), norms.rows(1, rows));
+            for (int r = 0; r < rows + 2; r++) {
+                String place = "%s, %s to %s, row %d".formatted(kernels.name(), w, to, r - 1);
+                assertThat(copy.rows(r, 1)
+                                .segment()
+                                .mismatch(expected.rows(r, 1).segment()))
+                        .as(place)
+                        .isEqualTo(-1);
+                for (int i = 0; i < 2; i++) {
+                    float norm = expectedNorms.get(r, i);
+                    // The order of the sums may differ, by far less than one float from the next.
+                    assertThat(norms.get(r, i)).as(place).isBetween(Math.nextDown(norm), Math.nextUp(norm));
+                }
+            }
+        }
+    }
+
+    private static Tensor unwritten(DataType type, int rows, long columns) {
+        Tensor tensor = Tensor.allocate(Arena.ofAuto(), type, rows, columns);
+        tensor.segment().fill((byte) 0x55);
+        return tensor;
+    }
+
+    /** Rows of each kind in turn. */
+    private Tensor extremes(DataType type, int rows, int columns) {
+        return weight(type, rows, columns, i -> extreme(i / columns % KINDS, i % columns));
+    }
+
+    private double extreme(int kind, int column) {
+        boolean here = column == 21;
+        return switch (kind) {
+            case 0 -> random.nextGaussian() * 0.02;
+            case 1 -> column % 2 == 0 ? 0 : -0.0;
+            case 2 -> random.nextInt(-9, 10) * (double) Float.MIN_VALUE;
+            case 3 -> (random.nextInt(-254, 255) + (column % 32 == 0 ? 1e-3 : 0)) / 2; // ties
+            case 4 -> column % 64 < 32 ? -1.4e12 : random.nextGaussian() * 1e-7;
+            case 5 -> random.nextGaussian() * Math.scalb(1.0, random.nextInt(-140, 120));
+            case 6 -> Float.intBitsToFloat(random.nextInt());
+            case 7 -> (column % 2 == 0 ? 1 : -1) * (double) Float.MAX_VALUE;
+            case 8 -> Math.scalb((double) random.nextInt(-31, 32), -26 - column / 32 % 4);
+            case 9 -> here ? Float.NaN : 1;
+            case 10 -> here ? Float.POSITIVE_INFINITY : 0;
+            default -> here ? Float.NEGATIVE_INFINITY : random.nextGaussian();
+        };
+    }
+
+    /** Q8_0 with factors and codes of each kind in turn. */
+    private Tensor extremeBlocks(int rows, int columns) {
+        Tensor w = Tensor.allocate(Arena.ofAuto(), DataType.Q8_0, rows, columns);
+        int blocks = columns / 32;
+        for (int block = 0; block < rows * blocks; block++) {
+            int at = 34 * block;
+            int kind = block / blocks % KINDS;
+            w.segment().set(HALF, at, (short) extremeFactor(kind, block % blocks));
+            for (int i = 0; i < 32; i++) {
+                boolean zeros = kind == 10 || (kind == 11 && block % 2 == 0);
+                int code = zeros ? 0 : random.nextInt(-128, 128);
+                w.segment().set(ValueLayout.JAVA_BYTE, at + 2 + i, (byte) code);
+            }
+        }
+        return w;
+    }
+
+    /** The bits of a half float. */
+    private int extremeFactor(int kind, int block) {
+        return switch (kind) {
+            case 0 -> Float.floatToFloat16((float) random.nextGaussian() * 2e-4f);
+            case 1 -> random.nextInt(2) << 15;
+            case 2 -> random.nextInt(8); // subnormal
+            case 3 -> 0x3c00; // 1
+            case 4 -> block % 2 == 0 ? 0x7bff : 1; // the largest and the smallest
+            case 5 -> random.nextInt(0x7c00) | random.nextInt(2) << 15;
+            case 6 -> random.nextInt();
+            case 7 -> 0xfbff; // minus the largest
+            case 8 -> random.nextInt(0x400) | 0x8000;
+            case 9 -> block == 0 ? 0x7e00 : 0x2000; // no number
+            case 10 -> block == 0 ? 0x7c00 : 0x2000; // infinite, and all codes 0
+            default -> Float.floatToFloat16((float) random.nextGaussian());
+        };
+    }
+
+    @ParameterizedTest(autoCloseArguments = false)
+    @MethodSource("kernels")
+    void magnitudesThatDoNotFitAreCut(Kernels kernels) {
+        for (float magnitude : new float[] {1e7f, 1e10f, 1.4e12f, 1e15f, 1e30f, Float.MAX_VALUE}) {
+            Tensor w = weight(DataType.F32, 1, 32, i -> i % 2 == 0 ? magnitude : -magnitude);
+            float[] copy = copyOf(kernels, w, Tensor.f32(1, 2)).toFloats();
+            for (int i = 0; i < 32; i++) {
+                assertThat(copy[i]).isEqualTo(i % 2 == 0 ? 127 * 65504f : -127 * 65504f);
+            }
         }
     }
 

@@ -139,7 +139,7 @@ public final class VectorKernels implements Kernels {
 
     @Override
     public void coarsen(Tensor w, Tensor copy, Tensor norms) {
-        rows.coarsen(w, copy, norms);
+        rows.coarsen(w, copy, norms, products == null ? null : products.coarseRows(w.type(), copy.type()));
     }
 
     @Override

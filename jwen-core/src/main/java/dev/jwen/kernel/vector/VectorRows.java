@@ -7,6 +7,7 @@ import static dev.jwen.kernel.vector.Lanes.L;
 import static dev.jwen.kernel.vector.Lanes.LE;
 import static dev.jwen.kernel.vector.Lanes.RAM;
 
+import dev.jwen.kernel.CoarseRows;
 import dev.jwen.kernel.Coarsening;
 import dev.jwen.kernel.Operands;
 import dev.jwen.kernel.RowLoops;
@@ -105,13 +106,17 @@ public final class VectorRows {
         });
     }
 
-    /** See {@link dev.jwen.kernel.Kernels#coarsen}. */
-    public void coarsen(Tensor w, Tensor copy, Tensor norms) {
+    /** See {@link dev.jwen.kernel.Kernels#coarsen}; leaves it to {@code rows} where they know all of {@code w}. */
+    public void coarsen(Tensor w, Tensor copy, Tensor norms, @Nullable CoarseRows rows) {
         Operands.coarsen(w, copy, norms);
-        pool.run(
-                Math.toIntExact(w.rows()),
-                Coarsening.GRAIN,
-                (worker, from, to) -> Coarsening.rows(w, from, to, copy, norms));
+        pool.run(Math.toIntExact(w.rows()), Coarsening.GRAIN, (worker, from, to) -> {
+            if (rows == null || w.scale() != null || w.columns() == 0) {
+                Coarsening.rows(w, from, to, copy, norms);
+                return;
+            }
+            long source = Lanes.address(w, from);
+            rows.copy(source, to - from, w.columns(), Lanes.address(copy, from), Lanes.address(norms, from));
+        });
     }
 
     /** See {@link dev.jwen.kernel.Kernels#copy}. */

@@ -36,6 +36,8 @@ enum Instruction {
     VPACKSSWB(1, 1, 0x63),
     VPACKUSDW(1, 2, 0x2b),
     VPMOVDW(2, 2, 0x33, Form.EVEX_ONLY),
+    /** To memory only. */
+    VPMOVDB(2, 2, 0x31, Operand.QUARTER, Form.EVEX_ONLY),
     VPMOVZXBD(1, 2, 0x31, Operand.QUARTER),
     VPMOVSXBD(1, 2, 0x21, Operand.QUARTER),
     VPMOVZXWD(1, 2, 0x33, Operand.HALF),
@@ -47,6 +49,8 @@ enum Instruction {
     VPADDD(1, 1, 0xfe),
     VPSUBD(1, 1, 0xfa),
     VPMULLD(1, 2, 0x40),
+    VPMINSD(1, 2, 0x39),
+    VPMAXSD(1, 2, 0x3d),
     VPHADDD(1, 2, 0x02, Form.VEX_ONLY),
     VPCMPEQD(1, 1, 0x76, Form.VEX_ONLY),
     /** Only through {@link Assembler#gather}. */
@@ -67,6 +71,9 @@ enum Instruction {
     VCVTDQ2PS(0, 1, 0x5b),
     VCVTPS2DQ(1, 1, 0x5b),
     VCVTPH2PS(1, 2, 0x13, Operand.HALF),
+    VCVTPS2PH(1, 3, 0x1d, Operand.HALF),
+    VCVTPS2PD(0, 1, 0x5a, Operand.HALF),
+    VCVTPD2PS(1, 1, 0x5a, Form.EVEX_W1),
     VADDPS(0, 1, 0x58),
     VSUBPS(0, 1, 0x5c),
     VMULPS(0, 1, 0x59),
@@ -74,7 +81,11 @@ enum Instruction {
     VSQRTPS(0, 1, 0x51),
     VMINPS(0, 1, 0x5d),
     VMAXPS(0, 1, 0x5f),
-    VFMADD231PS(1, 2, 0xb8);
+    VFMADD231PS(1, 2, 0xb8),
+    VADDPD(1, 1, 0x58, Form.EVEX_W1),
+    VMULPD(1, 1, 0x59, Form.EVEX_W1),
+    VSQRTPD(1, 1, 0x51, Form.EVEX_W1),
+    VFMADD231PD(1, 2, 0xb8, Form.W1);
 
     /** How many bytes a memory operand has, which is also the unit of EVEX's compressed displacement. */
     enum Operand {

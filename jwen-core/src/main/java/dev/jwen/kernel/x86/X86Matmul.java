@@ -1,6 +1,7 @@
 package dev.jwen.kernel.x86;
 
 import dev.jwen.kernel.AttentionTile;
+import dev.jwen.kernel.CoarseRows;
 import dev.jwen.kernel.DeltaStep;
 import dev.jwen.kernel.MatrixProducts;
 import dev.jwen.kernel.Operands;
@@ -155,6 +156,11 @@ final class X86Matmul implements MatrixProducts {
     @Override
     public @Nullable RowLoops rowLoops() {
         return products.rowLoops();
+    }
+
+    @Override
+    public @Nullable CoarseRows coarseRows(DataType from, DataType to) {
+        return products.coarseRows(from, to);
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.jwen.kernel.x86;
 
 import dev.jwen.kernel.AttentionTile;
+import dev.jwen.kernel.CoarseRows;
 import dev.jwen.kernel.DeltaStep;
 import dev.jwen.kernel.ProductTile;
 import dev.jwen.kernel.RowLoops;
@@ -9,9 +10,11 @@ import dev.jwen.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.jspecify.annotations.Nullable;
 
@@ -50,6 +53,9 @@ public final class X86Products implements AutoCloseable {
     private final Books books;
     private final Map<DataType, Format> formats = new EnumMap<>(DataType.class);
     private final Map<Activations, MemorySegment> quantisers = new EnumMap<>(Activations.class);
+
+    /** By the types of weight and copy. */
+    private final Map<List<DataType>, CoarseRows> coarseRows = new ConcurrentHashMap<>();
 
     /**
      * A weight format and its kernels: to pack, for each number of tokens the direct one, for each the one on panels, for
@@ -407,6 +413,19 @@ public final class X86Products implements AutoCloseable {
     @Nullable
     RowLoops rowLoops() {
         return RowLoopsWriter.supports(set) ? new X86RowLoops(arena) : null;
+    }
+
+    /** What makes coarse copies of weights, written when it is first needed; null where there is no kernel. */
+    @Nullable
+    CoarseRows coarseRows(DataType from, DataType to) {
+        if (!CoarseningWriter.supports(from, to, set)) {
+            return null;
+        }
+        return coarseRows.computeIfAbsent(List.of(from, to), types -> {
+            MemorySegment code = MachineCode.install(CoarseningWriter.write(from, to), arena);
+            return (w, rows, columns, copy, norms) ->
+                    MachineCode.call(code, w, copy, norms, rows, columns / to.blockValues(), 0, 0, 0, 0);
+        });
     }
 
     /** The inner loop of products of float32 matrices. */

@@ -46,7 +46,12 @@ class AssemblerTest {
             Instruction.VSQRTPS,
             Instruction.VCVTPS2DQ,
             Instruction.VCVTPH2PS,
+            Instruction.VCVTPS2PH,
+            Instruction.VCVTPS2PD,
+            Instruction.VCVTPD2PS,
+            Instruction.VSQRTPD,
             Instruction.VPMOVDW,
+            Instruction.VPMOVDB,
             Instruction.VPSHUFD,
             Instruction.VPERMQ,
             Instruction.VEXTRACTF128);
@@ -57,12 +62,18 @@ class AssemblerTest {
             Instruction.VINSERTI64X4,
             Instruction.VPSHUFD,
             Instruction.VPERMQ,
+            Instruction.VCVTPS2PH,
             Instruction.VEXTRACTF128,
             Instruction.VEXTRACTI64X4);
 
     /** Instructions that keep their source in the field where others have the destination. */
     private static final Set<Instruction> TURNED =
-            Set.of(Instruction.VPMOVDW, Instruction.VEXTRACTF128, Instruction.VEXTRACTI64X4);
+            Set.of(Instruction.VPMOVDW, Instruction.VCVTPS2PH, Instruction.VEXTRACTF128, Instruction.VEXTRACTI64X4);
+
+    /** Instructions whose result is half as long as their source. */
+    private static final Set<Instruction> NARROWING = Set.of(Instruction.VCVTPD2PS);
+
+    private static final Set<Instruction> STORES = Set.of(Instruction.VMOVUPS_STORE, Instruction.VPMOVDB);
 
     /** Instructions whose memory operand can be one dword for all lanes. */
     private static final Set<Instruction> BROADCASTING = Set.of(
@@ -73,6 +84,8 @@ class AssemblerTest {
             Instruction.VPXOR,
             Instruction.VPTERNLOGD,
             Instruction.VPMULLD,
+            Instruction.VPMINSD,
+            Instruction.VPMAXSD,
             Instruction.VPDPBUSD,
             Instruction.VDPBF16PS,
             Instruction.VCVTDQ2PS,
@@ -238,7 +251,7 @@ class AssemblerTest {
     private static void vectorInstruction(List<Case> cases, Instruction f, int vectorBytes) {
         int high = vectorBytes == 64 ? 16 : 0;
         for (int[] r : new int[][] {{1, 2, 3}, {9, 10, 11}, {8 + high, 5, 15}, {2, 12 + high, 4}, {7, 6, 9 + high}}) {
-            if (!f.name().contains("STORE") && f != Instruction.VBROADCASTI64X4) {
+            if (!STORES.contains(f) && f != Instruction.VBROADCASTI64X4) {
                 registers(cases, f, vectorBytes, r[0], r[1], r[2]);
             }
             if (f.digit < 0 && !TURNED.contains(f)) {
@@ -256,7 +269,7 @@ class AssemblerTest {
     }
 
     private static void registers(List<Case> cases, Instruction f, int vectorBytes, int dst, int a, int b) {
-        String d = register(TURNED.contains(f) ? -dst : dst, vectorBytes, f, false);
+        String d = register(dst, resultBytes(f, vectorBytes), f, false);
         String source = register(b, vectorBytes, f, true);
         String name = name(f, vectorBytes);
         String second = register(a, vectorBytes, f, false);
@@ -286,15 +299,16 @@ class AssemblerTest {
 
     private static void memory(
             List<Case> cases, Instruction f, int vectorBytes, int dst, int a, Memory m, String address) {
-        String d = register(dst, vectorBytes, f, false);
+        String d = register(dst, resultBytes(f, vectorBytes), f, false);
         String second = register(a, vectorBytes, f, false);
         String name = name(f, vectorBytes);
-        if (f == Instruction.VMOVUPS_STORE) {
+        if (STORES.contains(f)) {
             add(cases, vectorBytes, "%s %s, %s".formatted(name, address, d), asm -> asm.op(f, dst, m));
         } else if (ONE_SOURCE.contains(f) && WITH_IMMEDIATE.contains(f)) {
             add(cases, vectorBytes, "%s %s, %s, 27".formatted(name, d, address), asm -> asm.op(f, dst, 0, m, 27));
         } else if (ONE_SOURCE.contains(f)) {
-            add(cases, vectorBytes, "%s %s, %s".formatted(name, d, address), asm -> asm.op(f, dst, m));
+            String size = NARROWING.contains(f) ? vectorBytes == 64 ? "zmmword ptr " : "ymmword ptr " : "";
+            add(cases, vectorBytes, "%s %s, %s%s".formatted(name, d, size, address), asm -> asm.op(f, dst, m));
         } else if (WITH_IMMEDIATE.contains(f)) {
             String text = "%s %s, %s, %s, 1".formatted(name, d, second, address);
             add(cases, vectorBytes, text, asm -> asm.op(f, dst, a, m, 1));
@@ -302,6 +316,10 @@ class AssemblerTest {
             String text = "%s %s, %s, %s".formatted(name, d, second, address);
             add(cases, vectorBytes, text, asm -> asm.op(f, dst, a, m));
         }
+    }
+
+    private static int resultBytes(Instruction f, int vectorBytes) {
+        return NARROWING.contains(f) ? vectorBytes / 2 : vectorBytes;
     }
 
     private static String name(Instruction f, int vectorBytes) {
