@@ -83,10 +83,9 @@ final class CoarseCopy {
         try (Scratch scratch = kernels.scratch()) {
             Tensor norms = scratch.f32(rows, 2);
             kernels.coarsen(weight.rows(copied, rows), matrix().rows(copied, rows), norms);
-            float[] pair = new float[2];
+            float[] pairs = norms.view(2L * rows).toFloats();
             for (int r = 0; r < rows; r++) {
-                norms.decode(r, 0, 2, pair, 0);
-                keep(copied + r, pair[0], pair[1]);
+                keep(copied + r, pairs[2 * r], pairs[2 * r + 1]);
             }
         }
         copied += rows;

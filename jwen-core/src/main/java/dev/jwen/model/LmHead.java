@@ -53,7 +53,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class LmHead {
     /** Steps in which the copy is made. */
-    private static final int PARTS = 128;
+    static final int PARTS = 32;
 
     /** More rows of activations are multiplied at once: their arithmetic takes longer than reading the weights. */
     private static final int MAX_TOKENS = 8;
