@@ -136,7 +136,7 @@ class ArchitectureTest {
     void nobodyPrintsOrReadsTheEnvironment() {
         assertThat(callersOf("java.lang.System", Set.of("getenv", "exit", "console")))
                 .isEmpty();
-        assertThat(callersOf("java.lang.System", Set.of("getProperty"))).isSubsetOf("kernel", "kernel.x86");
+        assertThat(callersOf("java.lang.System", Set.of("getProperty"))).isSubsetOf("kernel", "kernel.x86", "tensor");
         List<String> printers = new ArrayList<>();
         CLASSES.forEach(type -> type.getFieldAccessesFromSelf().stream()
                 .filter(a -> a.getTargetOwner().getName().equals("java.lang.System"))
@@ -145,9 +145,9 @@ class ArchitectureTest {
     }
 
     @Test
-    void foreignFunctionsAreCalledByMachineCodeAlone() {
+    void foreignFunctionsAreCalledForMachineCodeAndPagesAlone() {
         assertThat(callersOf("java.lang.foreign.Linker", Set.of("nativeLinker", "downcallHandle")))
-                .containsOnly("kernel.x86");
+                .containsOnly("kernel.x86", "tensor");
     }
 
     @Test

@@ -220,22 +220,30 @@ final class CoarseningWriter {
             }
             asm.op(VCVTPH2PS, FACTORS, FACTORS);
         }
-        for (int i = 0; i < 2 * blocks; i++) {
-            int w = WEIGHTS + i;
-            Memory values = Memory.at(RDI, (int) from.bytes(VALUES) * i / 2);
-            switch (from) {
-                case F32 -> asm.op(VMOVUPS, w, values);
-                case F16 -> asm.op(VCVTPH2PS, w, values);
-                case BF16 -> {
-                    asm.op(VPMOVZXWD, w, values);
-                    asm.shift(VPSLLD, w, w, 16);
-                }
-                default -> {
-                    asm.op(VPMOVSXBD, w, Memory.at(RDI, Q8_0_BYTES * (i / 2) + Q8_0_CODES + LANES * (i % 2)));
-                    asm.op(VCVTDQ2PS, w, w);
-                    spread(FACTOR, FACTORS, i / 2);
-                    asm.op(VMULPS, w, w, FACTOR);
-                }
+        for (int block = 0; block < blocks; block++) {
+            Memory values = Memory.at(RDI, (int) from.bytes(VALUES) * block);
+            if (from == DataType.Q8_0) {
+                spread(FACTOR, FACTORS, block);
+            }
+            for (int half = 0; half < 2; half++) {
+                load(WEIGHTS + 2 * block + half, values, half);
+            }
+        }
+    }
+
+    /** The first or second half of the values of a block. */
+    private void load(int w, Memory values, int half) {
+        switch (from) {
+            case F32 -> asm.op(VMOVUPS, w, values.plus(VECTOR * half));
+            case F16 -> asm.op(VCVTPH2PS, w, values.plus(VECTOR / 2 * half));
+            case BF16 -> {
+                asm.op(VPMOVZXWD, w, values.plus(VECTOR / 2 * half));
+                asm.shift(VPSLLD, w, w, 16);
+            }
+            default -> {
+                asm.op(VPMOVSXBD, w, values.plus(Q8_0_CODES + LANES * half));
+                asm.op(VCVTDQ2PS, w, w);
+                asm.op(VMULPS, w, w, FACTOR);
             }
         }
     }
