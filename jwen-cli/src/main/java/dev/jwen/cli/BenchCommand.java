@@ -241,18 +241,19 @@ final class BenchCommand implements Runnable {
                 return;
             }
             int threads = opened.kernels().threads();
-            try (PeakLoops loops = peakLoops();
-                    ReadBandwidth reads = new ReadBandwidth(loops, threads)) {
+            try (PeakLoops loops = peakLoops()) {
                 List<Ceiling> ceilings = ceilings(loops, threads);
                 limit = ceilings.getLast();
-                bandwidth = reads;
                 traffic = TokenTraffic.of(
                                 opened.checkpoint(), opened.network().config(), opened.kvType(), options.isExact())
                         .saving(allLogits() ? 0 : (double) opened.network().coarseSavingBytes());
                 if (!json) {
                     BenchTables.ceiling(out(), ceilings);
                 }
-                measureModel(opened, loadMillis);
+                try (ReadBandwidth reads = new ReadBandwidth(loops, threads)) {
+                    bandwidth = reads;
+                    measureModel(opened, loadMillis);
+                }
             }
         }
     }
@@ -292,7 +293,9 @@ final class BenchCommand implements Runnable {
         if (json) {
             Output.json(out, records);
         } else {
-            out.printf("%npeak memory %s%n", Units.bytes(peakBytes()));
+            out.printf(
+                    "%npeak memory %s%s%n",
+                    Units.bytes(peakBytes()), bandwidth == null ? "" : ", 512 MiB of it to measure the bandwidth with");
             out.flush();
         }
     }

@@ -2,7 +2,9 @@ package dev.jwen.bench;
 
 import dev.jwen.kernel.PeakLoops;
 import dev.jwen.kernel.WorkerPool;
+import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
+import java.lang.foreign.Arena;
 
 /**
  * How fast some threads read memory: a buffer too large for the caches, each thread its own part. A machine that is shared
@@ -14,13 +16,14 @@ public final class ReadBandwidth implements AutoCloseable {
 
     private final PeakLoops loops;
     private final WorkerPool pool;
+    private final Arena arena = Arena.ofShared();
     private final Tensor memory;
 
     /** Takes 512 MiB; the loops belong to the caller. */
     public ReadBandwidth(PeakLoops loops, int threads) {
         this.loops = loops;
         this.pool = new WorkerPool(threads);
-        this.memory = Tensor.f32(threads, BYTES / threads / Float.BYTES);
+        this.memory = Tensor.allocate(arena, DataType.F32, threads, BYTES / threads / Float.BYTES);
     }
 
     /** Bytes in a second, the best of what about three times {@code seconds} show. */
@@ -34,5 +37,6 @@ public final class ReadBandwidth implements AutoCloseable {
     @Override
     public void close() {
         pool.close();
+        arena.close();
     }
 }
