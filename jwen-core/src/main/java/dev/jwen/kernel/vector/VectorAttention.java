@@ -40,7 +40,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class VectorAttention {
     /** Positions of the past that are read by one worker in a decode step. */
-    private static final int PIECE = 512;
+    private static final int PIECE = 1024;
 
     /** Up to this many tokens of a sequence the past is cut into pieces. */
     private static final int FEW_TOKENS = 16;
