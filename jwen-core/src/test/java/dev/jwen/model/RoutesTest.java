@@ -271,11 +271,13 @@ class RoutesTest {
             for (int i = 0; i < 60; i++) {
                 decode(tiny, 100);
             }
-            long before = threads.getCurrentThreadAllocatedBytes();
-            decode(tiny, 100);
-            long bytesPerLayer = (threads.getCurrentThreadAllocatedBytes() - before)
-                    / 100
-                    / tiny.network.config().numHiddenLayers();
+            long least = Long.MAX_VALUE;
+            for (int round = 0; round < 5; round++) { // the compiler may still be at work during some
+                long before = threads.getCurrentThreadAllocatedBytes();
+                decode(tiny, 100);
+                least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
+            }
+            long bytesPerLayer = least / 100 / tiny.network.config().numHiddenLayers();
             assertThat(bytesPerLayer).isLessThan(16_384);
         }
     }
