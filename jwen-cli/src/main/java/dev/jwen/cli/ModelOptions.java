@@ -64,7 +64,7 @@ final class ModelOptions {
     @Option(
             names = "--full-logits",
             description =
-                    "Compute every logit of every token. By default greedy and top-k sampling rule out most of them by a smaller copy of an output matrix in 8, 16 or 32 bits: same answers, sooner, for memory beside the weights.")
+                    "Compute every logit of every token. By default greedy and top-k sampling rule out most of them by a smaller copy of the output matrix, where that is stored in 8 bits or more: same answers, sooner, for memory beside the weights.")
     boolean fullLogits;
 
     @Option(

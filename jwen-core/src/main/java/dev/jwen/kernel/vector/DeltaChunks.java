@@ -221,7 +221,7 @@ final class DeltaChunks {
     /** {@code c += a · b}, see {@link Tiles#outer}. */
     private void add(
             long a, long aRow, long aStep, long b, long bRow, int depth, long c, long cRow, int rows, int columns) {
-        Tiles.outer(call.tile(), a, aRow, aStep, b, bRow, depth, c, cRow, rows, columns / L);
+        Tiles.outer(call.tile(), a, aRow, aStep, b, bRow, depth, c, cRow, rows, columns / L, false);
     }
 
     /** How many heads from {@code i} on have keys one after the other. */

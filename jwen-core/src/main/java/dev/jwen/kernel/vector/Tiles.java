@@ -196,23 +196,10 @@ final class Tiles {
         return Math.ceilDiv(columns, unit) * unit;
     }
 
-    /** {@link #outer} by the loop of another room, if there is one and these are whole tiles of it. */
-    static void outer(
-            @Nullable ProductTile tile,
-            long a,
-            long aRow,
-            long aStep,
-            long b,
-            long bStep,
-            int count,
-            long c,
-            long cRow,
-            int rows,
-            int vectors) {
-        outer(tile, a, aRow, aStep, b, bStep, count, c, cRow, rows, vectors, false);
-    }
-
-    /** The same, or with {@code isFresh} {@code c = a · b}. */
+    /**
+     * {@link #outer} by the loop of another room, if there is one and these are whole tiles of it; with {@code isFresh}
+     * {@code c = a · b}.
+     */
     static void outer(
             @Nullable ProductTile tile,
             long a,

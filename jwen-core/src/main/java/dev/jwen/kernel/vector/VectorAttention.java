@@ -398,7 +398,8 @@ public final class VectorAttention {
             }
             softenLanes(scores, count, lanes, max, result, width, loops);
             long values = load(tile.cache().values(position / BLOCK), shape, tile.keyHead(), count, worker.values);
-            Tiles.outer(productTile, values, 4, rowBytes, scores, lanesRow, count, result, lanesRow, width, vectors);
+            Tiles.outer(
+                    productTile, values, 4, rowBytes, scores, lanesRow, count, result, lanesRow, width, vectors, false);
         }
         VectorRows.transpose(result, lanesRow, width, lanes, byRow, rowBytes, loops);
         for (int r = 0; r < rows; r++) {

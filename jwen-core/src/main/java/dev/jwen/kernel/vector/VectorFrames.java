@@ -132,14 +132,13 @@ public final class VectorFrames {
             int count = Math.min(BLOCK, frame.count() - position);
             int rounded = Tiles.wholeRows(count);
             long at = shape.packed(head, frame.row() + position);
-            Lanes.clear(scores, (long) rounded * lanes);
             long row = 4L * lanes;
             int vectors = lanes / L;
             long from = shape.keys + at;
-            Tiles.outer(tile, from, 4L * width, 4, queries, row, width, scores, row, rounded, vectors);
+            Tiles.outer(tile, from, 4L * width, 4, queries, row, width, scores, row, rounded, vectors, true);
             VectorAttention.softenLanes(scores, count, lanes, max, result, width, loops);
             from = shape.values + at;
-            Tiles.outer(tile, from, 4, 4L * width, scores, row, count, result, row, width, vectors);
+            Tiles.outer(tile, from, 4, 4L * width, scores, row, count, result, row, width, vectors, false);
         }
         for (int r = 0; r < rows; r++) {
             long to = shape.head(shape.out, frame.row() + first + r, head);
