@@ -1,5 +1,8 @@
 package dev.jwen.cli;
 
+import static java.nio.file.StandardOpenOption.APPEND;
+import static java.nio.file.StandardOpenOption.CREATE;
+
 import dev.jwen.bench.Ceiling;
 import dev.jwen.bench.KernelBench;
 import dev.jwen.bench.KernelSpeed;
@@ -18,6 +21,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -190,6 +194,9 @@ final class BenchCommand implements Runnable {
     private void measureKernels() {
         options.kernels = "".equals(options.kernels) ? null : options.kernels;
         PrintWriter out = out();
+        if (roofline != null) {
+            write(roofline, "", CREATE, APPEND); // rather than find out after all measurements
+        }
         try (Kernels kernels = options.openKernels();
                 PeakLoops loops = peakLoops()) {
             List<Ceiling> ceilings = ceilings(loops, kernels.threads());
@@ -221,10 +228,19 @@ final class BenchCommand implements Runnable {
             }
             if (roofline != null) {
                 String title = "%s kernels, %d threads".formatted(kernels.name(), kernels.threads());
-                Files.writeString(roofline, Roofline.svg(title, limit, speeds));
+                write(roofline, Roofline.svg(title, limit, speeds));
             }
+        }
+    }
+
+    private static void write(Path file, String text, OpenOption... how) {
+        try {
+            Files.writeString(file, text, how);
         } catch (IOException e) {
-            throw new CommandException("%s cannot be written: %s".formatted(roofline, e.getMessage()), e);
+            throw new CommandException(
+                    "--roofline: %s cannot be written. Name a file in a directory that exists and may be written to."
+                            .formatted(file),
+                    e);
         }
     }
 

@@ -160,13 +160,15 @@ final class DeltaChunks {
     private void gather(int token, int tokens) {
         int rows = rows(tokens);
         for (int r = 0; r < tokens; r++) {
-            for (int i = 0; i < count; i += run(i)) {
+            for (int i = 0, heads; i < count; i += heads) {
+                heads = run(i);
                 long k = keyQuery(i) + 4L * r * keyWidth;
-                normalise(call.key(token + r, from + i), run(i), call.keyWeight(), k);
+                normalise(call.key(token + r, from + i), heads, call.keyWeight(), k);
             }
-            for (int i = 0; i < count; i += run(i)) {
+            for (int i = 0, heads; i < count; i += heads) {
+                heads = run(i);
                 long q = keyQuery(i) + 4L * (rows + r) * keyWidth;
-                normalise(call.query(token + r, from + i), run(i), call.queryWeight(), q);
+                normalise(call.query(token + r, from + i), heads, call.queryWeight(), q);
             }
             for (int i = 0; i < count; i++) {
                 long v = fresh(i) + 4L * r * valueWidth;

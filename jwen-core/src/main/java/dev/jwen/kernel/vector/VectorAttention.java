@@ -421,11 +421,14 @@ public final class VectorAttention {
     private void gatherQueries(Shape shape, Tile tile, long queries, int rows, int lanes) {
         int group = shape.group();
         float scale = (float) (1 / Math.sqrt(shape.headDim()));
-        Lanes.clear(queries, (long) shape.width() * lanes);
+        int width = shape.width();
         for (int r = 0; r < rows; r++) {
             long from = shape.query(tile.span().row() + tile.token() + r / group, tile.keyHead() * group + r % group);
-            scaled(from, scale, shape.headDim(), queries + 4L * r * shape.width());
+            long to = queries + 4L * r * width;
+            scaled(from, scale, shape.headDim(), to);
+            Lanes.clear(to + 4L * shape.headDim(), width - shape.headDim());
         }
+        Lanes.clear(queries + 4L * rows * width, (long) (lanes - rows) * width);
     }
 
     /**
