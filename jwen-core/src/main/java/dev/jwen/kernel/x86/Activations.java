@@ -30,7 +30,7 @@ import java.nio.ByteOrder;
 public enum Activations {
     /** For quantised weights: integer products. */
     INT8(64),
-    /** For quantised weights and one token, see {@link RowWriter}. */
+    /** For quantised weights and so few tokens that {@link RowWriter} multiplies them. */
     INT8_ROW(256, 576),
     /** For BF16 weights where the processor multiplies BF16 pairs. */
     BF16(64),

@@ -1,5 +1,7 @@
 package dev.jwen.kernel.x86;
 
+import static dev.jwen.kernel.x86.Assembler.R10;
+import static dev.jwen.kernel.x86.Assembler.R11;
 import static dev.jwen.kernel.x86.Assembler.R8;
 import static dev.jwen.kernel.x86.Assembler.R9;
 import static dev.jwen.kernel.x86.Assembler.RAX;
@@ -7,6 +9,7 @@ import static dev.jwen.kernel.x86.Assembler.RCX;
 import static dev.jwen.kernel.x86.Assembler.RDI;
 import static dev.jwen.kernel.x86.Assembler.RDX;
 import static dev.jwen.kernel.x86.Assembler.RSI;
+import static dev.jwen.kernel.x86.Assembler.RSP;
 import static dev.jwen.kernel.x86.Instruction.VADDPS;
 import static dev.jwen.kernel.x86.Instruction.VBROADCASTI64X4;
 import static dev.jwen.kernel.x86.Instruction.VBROADCASTSS;
@@ -45,82 +48,108 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * Writes the kernels for one token in 512 bits: row after row, each from its first byte to its last, so that memory is
- * read in one run, which is what a single token's speed depends on.
+ * Writes the kernels for one to {@value #MAX_TOKENS} tokens in 512 bits: row after row, each from its first byte to its
+ * last, so that memory is read in one run, which is what the speed of so few tokens depends on.
  *
  * <p>Lanes are columns. A step is 256 columns of a row, the largest block of any format: first the scales of its blocks
  * are put into one vector and multiplied with those of the activations, then four times 64 codes become bytes, meet the
- * activations in one dot product and are scaled. The 16 lanes are added once at the end of a row. Codes without minima
- * sit in the upper bits of their bytes, see {@link Packing}; the corrections stand beside the activations, see
+ * activations of each token in one dot product and are scaled. The lanes are added once at the end of a row. Codes without
+ * minima sit in the upper bits of their bytes, see {@link Packing}; the corrections stand beside the activations, see
  * {@link Activations#INT8_ROW}.
  *
- * <p>Arguments: rows, activations, steps of a row, output, number of rows.
+ * <p>What is added to what is the same for every number of tokens.
+ *
+ * <p>Arguments: rows, activations, steps of a row, output, number of rows, stride of the activations, stride of the output.
  */
 final class RowWriter {
     /** Columns of a step. */
     static final int COLUMNS = 256;
+
+    /** The most tokens that there are kernels for. */
+    static final int MAX_TOKENS = 4;
 
     private static final int WEIGHTS = RDI;
     private static final int X = RAX;
     private static final int STEPS = R9;
     private static final int OUT = RCX;
     private static final int ROWS = R8;
+    private static final int X_STRIDE = R10;
+    private static final int X_STRIDE_3 = R11;
+
+    // Between rows only.
+    private static final int OUT_STRIDE = RAX;
+    private static final int OUT_STRIDE_3 = R9;
+    private static final Memory OUT_STRIDE_ARGUMENT = Memory.at(RSP, 8);
 
     /** How far ahead memory is asked for: enough to cover its latency at full bandwidth. */
     private static final int AHEAD = 4096;
 
     private static final int CACHE_LINE = 64;
 
-    // Vector registers; those from KEPT on hold constants.
+    // Vector registers. Behind these come, for each token: the scales of a step, its sums, its minima; then constants.
     private static final int CODES = 0;
     private static final int DOTS = 1;
     private static final int SCALE = 2;
+    private static final int BITS = 3;
     private static final int SCALES = 4;
-    private static final int FIFTH_BITS = 9;
-    private static final int ACCUMULATORS = 10;
-    private static final int MINIMA = 14;
-    private static final int KEPT = 16;
+    private static final int FIFTH_BITS = 8;
+    private static final int FIRST = 9;
+    private static final int REGISTERS = 32;
+    private static final int NONE = -1;
+
+    /** Sums of one token: an addition waits four cycles for the one before it. */
+    private static final int SUMS = 2;
 
     private final Assembler asm = new Assembler(64);
     private final InstructionSet set;
     private final DataType type;
     private final Packing packing;
+    private final int tokens;
+    private final int firstKept;
     private final Map<Memory, Integer> kept = new LinkedHashMap<>();
 
-    private RowWriter(DataType type, Packing packing, InstructionSet set) {
+    private RowWriter(DataType type, Packing packing, InstructionSet set, int tokens) {
         this.type = type;
         this.packing = packing;
         this.set = set;
+        this.tokens = tokens;
+        this.firstKept = FIRST + (1 + SUMS + (packing.hasMinima() ? 1 : 0)) * tokens;
     }
 
-    /** Whether there is a kernel for rows of this format and length. */
-    static boolean supports(DataType type, long columns, InstructionSet set) {
-        return set.vectorBytes() == 64
-                && columns % COLUMNS == 0
-                && switch (type) {
-                    case F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K -> true;
-                    default -> false;
-                };
+    /**
+     * For how many tokens there are kernels for rows of this format and length: as many as are multiplied faster so than in
+     * groups of rows, which unpack a code once for all tokens but read 16 runs of memory side by side.
+     */
+    static int mostTokens(DataType type, long columns, InstructionSet set) {
+        if (set.vectorBytes() != 64 || columns % COLUMNS != 0) {
+            return 0;
+        }
+        return switch (type) {
+            case F32, F16, BF16, Q8_0 -> MAX_TOKENS;
+            case Q5_K, Q6_K -> 2;
+            case Q4_0, Q4_K -> 1;
+            default -> 0;
+        };
     }
 
-    /** The form in which the activations of one token are multiplied. */
+    /** The form in which the activations of so few tokens are multiplied. */
     static Activations activations(Packing packing) {
         return packing.isInteger() ? Activations.INT8_ROW : packing.activations();
     }
 
-    static byte[] write(DataType type, Packing packing, InstructionSet set) {
-        return new RowWriter(type, packing, set).write();
+    static byte[] write(DataType type, Packing packing, InstructionSet set, int tokens) {
+        return new RowWriter(type, packing, set, tokens).write();
     }
 
     private byte[] write() {
-        Label constants = new Label();
+        Label start = new Label();
         Label row = new Label();
         Label step = new Label();
-        asm.jump(constants);
+        asm.jump(start);
         asm.bind(row);
         asm.mov(X, RSI);
         asm.mov(STEPS, RDX);
-        for (int i = ACCUMULATORS; i <= MINIMA; i++) {
+        for (int i = FIRST; i < firstKept; i++) {
             asm.op(VPXOR, i, i, i);
         }
         asm.bind(step);
@@ -149,67 +178,115 @@ final class RowWriter {
         asm.jumpIfNotZero(row);
         asm.vzeroupper();
         asm.ret();
-        asm.bind(constants);
+        asm.bind(start);
+        asm.mov(X_STRIDE, R9);
+        asm.lea(X_STRIDE_3, Memory.at(X_STRIDE, X_STRIDE, 2, 0));
         kept.forEach((constant, register) -> asm.op(VMOVUPS, register, constant));
         asm.jump(row);
         return asm.finish();
     }
 
-    /** The register that holds {@code constant} throughout. */
-    private int keep(Memory constant) {
-        return kept.computeIfAbsent(constant, key -> KEPT + kept.size());
+    private int scales(int token) {
+        return FIRST + token;
+    }
+
+    private int sum(int token, int i) {
+        return FIRST + tokens + SUMS * token + i % SUMS;
+    }
+
+    private int minima(int token) {
+        return FIRST + (1 + SUMS) * tokens + token;
+    }
+
+    /** The register that holds {@code constant} throughout; {@link #NONE} if none was left when it was first used. */
+    private int kept(Memory constant) {
+        if (firstKept + kept.size() < REGISTERS) {
+            kept.putIfAbsent(constant, firstKept + kept.size());
+        }
+        return kept.getOrDefault(constant, NONE);
+    }
+
+    /** A register that holds {@code constant}: {@code other}, from here on, unless there is one throughout. */
+    private int constant(Memory constant, int other) {
+        int register = kept(constant);
+        if (register == NONE) {
+            asm.op(VMOVUPS, other, constant);
+            return other;
+        }
+        return register;
+    }
+
+    /** {@code dst = f(a, constant)}. */
+    private void op(Instruction f, int dst, int a, Memory constant) {
+        int register = kept(constant);
+        if (register == NONE) {
+            asm.op(f, dst, a, constant);
+        } else {
+            asm.op(f, dst, a, register);
+        }
     }
 
     private static Memory weights(int offset) {
         return Memory.at(WEIGHTS, offset);
     }
 
-    private static Memory x(int offset) {
-        return Memory.at(X, offset);
+    private static Memory x(int token, int offset) {
+        return strided(X, X_STRIDE, X_STRIDE_3, token, offset);
     }
 
-    /** Adds the lanes and writes the sum. */
+    private static Memory strided(int base, int stride, int stride3, int times, int offset) {
+        return switch (times) {
+            case 0 -> Memory.at(base, offset);
+            case 3 -> Memory.at(base, stride3, 1, offset);
+            default -> Memory.at(base, stride, times, offset);
+        };
+    }
+
+    /** Adds the lanes and writes the sums. */
     private void finishRow() {
-        int sum = ACCUMULATORS;
-        int part = ACCUMULATORS + 1;
-        asm.op(VADDPS, sum, sum, part);
-        asm.op(VADDPS, sum + 2, sum + 2, sum + 3);
-        asm.op(VADDPS, sum, sum, sum + 2);
-        asm.op(VEXTRACTI64X4, sum, 0, part, 1);
-        asm.op(VADDPS, sum, sum, part);
-        if (packing.hasMinima()) {
-            asm.op(VEXTRACTI64X4, MINIMA, 0, part, 1);
-            asm.op(VSUBPS, sum, sum, part);
+        asm.mov(OUT_STRIDE, OUT_STRIDE_ARGUMENT);
+        asm.lea(OUT_STRIDE_3, Memory.at(OUT_STRIDE, OUT_STRIDE, 2, 0));
+        for (int t = 0; t < tokens; t++) {
+            int sum = 2 * t;
+            int part = sum + 1;
+            asm.op(VADDPS, sum, sum(t, 0), sum(t, 1));
+            asm.op(VEXTRACTI64X4, sum, 0, part, 1);
+            asm.op(VADDPS, sum, sum, part);
+            if (packing.hasMinima()) {
+                asm.op(VEXTRACTI64X4, minima(t), 0, part, 1);
+                asm.op(VSUBPS, sum, sum, part);
+            }
+            asm.op(VEXTRACTF128, sum, 0, part, 1);
+            asm.op(VADDPS, sum, sum, part);
+            asm.op(VPSHUFD, part, 0, sum, 0b01_00_11_10);
+            asm.op(VADDPS, sum, sum, part);
+            asm.op(VPSHUFD, part, 0, sum, 0b10_11_00_01);
+            asm.op(VADDPS, sum, sum, part);
+            asm.storeFloat(strided(OUT, OUT_STRIDE, OUT_STRIDE_3, t, 0), sum);
         }
-        asm.op(VEXTRACTF128, sum, 0, part, 1);
-        asm.op(VADDPS, sum, sum, part);
-        asm.op(VPSHUFD, part, 0, sum, 0b01_00_11_10);
-        asm.op(VADDPS, sum, sum, part);
-        asm.op(VPSHUFD, part, 0, sum, 0b10_11_00_01);
-        asm.op(VADDPS, sum, sum, part);
-        asm.storeFloat(Memory.at(OUT, 0), sum);
         asm.addConstant(OUT, Float.BYTES);
     }
 
     // ---- plain numbers
 
     private void numbers() {
-        for (int i = 0; i < COLUMNS / (activations(packing) == Activations.BF16 ? 32 : 16); i++) {
-            int sum = ACCUMULATORS + i % 4;
-            if (activations(packing) == Activations.BF16) {
-                asm.op(VMOVUPS, CODES, x(64 * i));
-                asm.op(VDPBF16PS, sum, CODES, weights(64 * i));
-                continue;
-            }
+        boolean isPairs = activations(packing) == Activations.BF16;
+        for (int i = 0; i < COLUMNS / (isPairs ? 32 : 16); i++) {
             switch (type) {
-                case F32 -> asm.op(VMOVUPS, CODES, weights(64 * i));
                 case F16 -> asm.op(VCVTPH2PS, CODES, weights(32 * i));
-                default -> {
-                    asm.op(VPMOVZXWD, CODES, weights(32 * i));
-                    asm.shift(VPSLLD, CODES, CODES, 16);
+                case BF16 -> {
+                    if (isPairs) {
+                        asm.op(VMOVUPS, CODES, weights(64 * i));
+                    } else {
+                        asm.op(VPMOVZXWD, CODES, weights(32 * i));
+                        asm.shift(VPSLLD, CODES, CODES, 16);
+                    }
                 }
+                default -> asm.op(VMOVUPS, CODES, weights(64 * i));
             }
-            asm.op(VFMADD231PS, sum, CODES, x(64 * i));
+            for (int t = 0; t < tokens; t++) {
+                asm.op(isPairs ? VDPBF16PS : VFMADD231PS, sum(t, i), CODES, x(t, 64 * i));
+            }
         }
     }
 
@@ -218,15 +295,17 @@ final class RowWriter {
     /** The products of 64 columns: {@code quarter} of a step. */
     private void products(int quarter) {
         codes(quarter);
-        if (packing.hasMinima()) {
-            asm.op(VPXOR, DOTS, DOTS, DOTS);
-        } else {
-            asm.op(VMOVUPS, DOTS, x(128 * quarter + 64));
+        for (int t = 0; t < tokens; t++) {
+            if (packing.hasMinima()) {
+                asm.op(VPXOR, DOTS, DOTS, DOTS);
+            } else {
+                asm.op(VMOVUPS, DOTS, x(t, 128 * quarter + 64));
+            }
+            asm.op(VPDPBUSD, DOTS, CODES, x(t, 128 * quarter));
+            asm.op(VCVTDQ2PS, DOTS, DOTS);
+            asm.op(VPERMPS, SCALE, constant(places(quarter), SCALE), scales(t));
+            asm.op(VFMADD231PS, sum(t, quarter), DOTS, SCALE);
         }
-        asm.op(VPDPBUSD, DOTS, CODES, x(128 * quarter));
-        asm.op(VCVTDQ2PS, DOTS, DOTS);
-        asm.op(VPERMPS, SCALE, keep(places(quarter)), SCALES);
-        asm.op(VFMADD231PS, ACCUMULATORS + quarter, DOTS, SCALE);
     }
 
     /** Which scale belongs to each lane of a quarter: 8 lanes share one, or 4 where a scale is for 16 columns. */
@@ -238,13 +317,28 @@ final class RowWriter {
         return asm.lanes(places);
     }
 
-    /** {@link #SCALES} = the scales of a step, times those of the activations; adds up the minima. */
+    /** The scales of a step, times those of the activations of each token; adds up the minima. */
     private void scales() {
+        for (int quarter = 0; quarter < 4; quarter++) {
+            kept(places(quarter)); // before all other constants
+        }
         switch (type) {
             case Q8_0 -> blockScales(34);
             case Q4_0 -> blockScales(18);
             case Q4_K, Q5_K -> scalesAndMinima();
             default -> sixteenths();
+        }
+        for (int t = 0; t < tokens; t++) {
+            if (packing.parts() == 1) {
+                asm.op(VMULPS, scales(t), SCALES, x(t, Activations.ROW_SCALES));
+            } else {
+                Memory twice = asm.lanes(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+                asm.op(VPERMPS, BITS, constant(twice, BITS), x(t, Activations.ROW_SCALES));
+                asm.op(VMULPS, scales(t), SCALES, BITS);
+            }
+            if (packing.hasMinima()) {
+                asm.op(VADDPS, minima(t), minima(t), scales(t));
+            }
         }
     }
 
@@ -254,7 +348,7 @@ final class RowWriter {
             case Q8_0 -> {
                 asm.op(VMOVUPS, CODES, weights(68 * quarter + 2));
                 asm.op(VINSERTI64X4, CODES, CODES, weights(68 * quarter + 36), 1);
-                asm.op(VPXOR, CODES, CODES, keep(asm.constant((byte) 0x80)));
+                op(VPXOR, CODES, CODES, asm.constant((byte) 0x80));
             }
             case Q4_0 -> {
                 int block = 36 * quarter + 2;
@@ -262,8 +356,8 @@ final class RowWriter {
                 asm.op(VINSERTI128, CODES, CODES, weights(block), 1);
                 asm.op(VINSERTI128, CODES, CODES, weights(block + 18), 2);
                 asm.op(VINSERTI128, CODES, CODES, weights(block + 18), 3);
-                asm.op(VPSLLVD, CODES, CODES, keep(asm.lanes(4, 4, 4, 4, 0, 0, 0, 0)));
-                asm.op(VPAND, CODES, CODES, keep(asm.constant((byte) 0xf0)));
+                op(VPSLLVD, CODES, CODES, asm.lanes(4, 4, 4, 4, 0, 0, 0, 0));
+                op(VPAND, CODES, CODES, asm.constant((byte) 0xf0));
             }
             case Q4_K -> nibbles(16 + 32 * quarter);
             case Q5_K -> {
@@ -277,19 +371,19 @@ final class RowWriter {
     /** The low nibbles of 32 bytes, then the high ones. */
     private void nibbles(int offset) {
         asm.op(VBROADCASTI64X4, CODES, weights(offset));
-        asm.op(VPSRLVD, CODES, CODES, keep(halves(0, 4)));
-        asm.op(VPAND, CODES, CODES, keep(asm.constant((byte) 0x0f)));
+        op(VPSRLVD, CODES, CODES, halves(0, 4));
+        op(VPAND, CODES, CODES, asm.constant((byte) 0x0f));
     }
 
     /** Bit 2·quarter of the 32 bytes in {@link #FIFTH_BITS} belongs to the lower 32 columns, the next to the upper. */
     private void fifthBits(int quarter) {
         int bit = 2 * quarter;
         if (bit < 4) {
-            asm.op(VPSLLVD, SCALE, FIFTH_BITS, keep(halves(4 - bit, 3 - bit)));
+            op(VPSLLVD, SCALE, FIFTH_BITS, halves(4 - bit, 3 - bit));
         } else {
-            asm.op(VPSRLVD, SCALE, FIFTH_BITS, keep(halves(bit - 4, bit - 3)));
+            op(VPSRLVD, SCALE, FIFTH_BITS, halves(bit - 4, bit - 3));
         }
-        asm.op(VPAND, SCALE, SCALE, keep(asm.constant((byte) 0x10)));
+        op(VPAND, SCALE, SCALE, asm.constant((byte) 0x10));
         asm.op(VPOR, CODES, CODES, SCALE);
     }
 
@@ -299,10 +393,10 @@ final class RowWriter {
         boolean high = quarter % 2 == 1;
         asm.op(VMOVUPS, CODES, weights(64 * half));
         asm.shift(high ? VPSRLW : VPSLLW, CODES, CODES, 2);
-        asm.op(VPAND, CODES, CODES, keep(asm.constant((byte) 0x3c)));
+        op(VPAND, CODES, CODES, asm.constant((byte) 0x3c));
         asm.op(VBROADCASTI64X4, SCALE, weights(128 + 32 * half));
-        asm.op(VPSLLVD, SCALE, SCALE, keep(high ? halves(2, 0) : halves(6, 4)));
-        asm.op(VPAND, SCALE, SCALE, keep(asm.constant((byte) 0xc0)));
+        op(VPSLLVD, SCALE, SCALE, high ? halves(2, 0) : halves(6, 4));
+        op(VPAND, SCALE, SCALE, asm.constant((byte) 0xc0));
         asm.op(VPOR, CODES, CODES, SCALE);
     }
 
@@ -319,14 +413,13 @@ final class RowWriter {
         }
         asm.op(VCVTPH2PS, SCALES, halves);
         unshift(SCALES);
-        asm.op(VMULPS, SCALES, SCALES, x(Activations.ROW_SCALES));
     }
 
     /** Takes out the power of two by which the codes are shifted. */
     private void unshift(int scales) {
         int shift = packing.codeShift(set);
         if (shift != 0) {
-            asm.op(VMULPS, scales, scales, keep(asm.floats(1f / (1 << shift))));
+            op(VMULPS, scales, scales, asm.floats(1f / (1 << shift)));
         }
     }
 
@@ -340,21 +433,19 @@ final class RowWriter {
         int factors = SCALES + 3;
         asm.load128(factors, weights(0));
         // Scales 0 to 3, scales 4 to 7, minima 0 to 3, minima 4 to 7: the lower six or four bits ...
-        asm.op(VPERMD, bits, keep(asm.lanes(1, 3, 2, 3)), factors);
-        asm.op(VPSRLVD, bits, bits, keep(asm.lanes(0, 0, 0, 4)));
-        asm.op(VPAND, bits, bits, keep(asm.lanes(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f)));
+        asm.op(VPERMD, bits, constant(asm.lanes(1, 3, 2, 3), bits), factors);
+        op(VPSRLVD, bits, bits, asm.lanes(0, 0, 0, 4));
+        op(VPAND, bits, bits, asm.lanes(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
         // ... and the upper two of those that come last.
-        asm.op(VPERMD, upper, keep(asm.lanes(0, 1, 0, 2)), factors);
+        asm.op(VPERMD, upper, constant(asm.lanes(0, 1, 0, 2), upper), factors);
         asm.shift(VPSRLD, upper, upper, 2);
-        asm.op(VPAND, upper, upper, keep(asm.lanes(0, 0x30303030, 0, 0x30303030)));
+        op(VPAND, upper, upper, asm.lanes(0, 0x30303030, 0, 0x30303030));
         asm.op(VPOR, bits, bits, upper);
         asm.op(VPMOVZXBD, bits, bits);
         asm.op(VCVTDQ2PS, bits, bits);
         asm.op(VCVTPH2PS, factors, factors);
-        asm.op(VPERMPS, factors, keep(halves(0, 1)), factors);
+        asm.op(VPERMPS, factors, constant(halves(0, 1), BITS), factors);
         asm.op(VMULPS, SCALES, bits, factors);
-        asm.op(VMULPS, SCALES, SCALES, x(Activations.ROW_SCALES));
-        asm.op(VADDPS, MINIMA, MINIMA, SCALES);
         if (type == DataType.Q5_K) {
             asm.op(VBROADCASTI64X4, FIFTH_BITS, weights(16));
         }
@@ -363,7 +454,6 @@ final class RowWriter {
     /** Q6_K: a scale for 16 columns. */
     private void sixteenths() {
         int factor = SCALES + 1;
-        int activations = SCALES + 2;
         asm.op(VPMOVSXBD, SCALES, weights(192));
         asm.op(VCVTDQ2PS, SCALES, SCALES);
         asm.op(VPXOR, factor, factor, factor);
@@ -372,8 +462,5 @@ final class RowWriter {
         unshift(factor);
         asm.op(VBROADCASTSS, factor, factor);
         asm.op(VMULPS, SCALES, SCALES, factor);
-        asm.op(VMOVUPS, activations, x(Activations.ROW_SCALES));
-        asm.op(VPERMPS, activations, keep(asm.lanes(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7)), activations);
-        asm.op(VMULPS, SCALES, SCALES, activations);
     }
 }

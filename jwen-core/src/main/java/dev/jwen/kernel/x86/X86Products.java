@@ -27,9 +27,10 @@ import org.jspecify.annotations.Nullable;
  * the rows among its threads. All memory must be native.
  *
  * <p>Precision: {@code Σ_blocks (scale · integer dot product + minimum · Σ q) · activation scale}. The integers are exact.
- * Of several tokens, float additions run over the blocks in order, within one token and row in the same order for every
+ * Float additions run over the blocks in order, within one token and row in the same order for every
  * number of tokens and rows, except that plain numbers (F32, F16, BF16) are added in up to four interleaved sums when there
- * are few. A single token is added up in 64 interleaved sums where {@link RowWriter} has a kernel.
+ * are few. Where {@link RowWriter} has a kernel for so few tokens, they run in 32 interleaved sums instead, for each number in the
+ * same order.
  *
  * <p>Kernels are written when a format and number of tokens is first used and live until {@link #close}.
  */
@@ -39,6 +40,7 @@ public final class X86Products implements AutoCloseable {
     private static final int TILE = MAX_TOKENS + 1;
     private static final int TILE_OF_TWO = 2 * (MAX_TOKENS + 1);
     private static final int ROW = 3 * (MAX_TOKENS + 1);
+    private static final int KERNELS = ROW + RowWriter.MAX_TOKENS + 1;
     private static final int UNKNOWN_CACHE = 1 << 20;
     private static final int PANEL_BYTES = 20 << 10;
     private static final long NO_ROWS = -1;
@@ -111,7 +113,7 @@ public final class X86Products implements AutoCloseable {
         for (DataType type : DataType.values()) {
             Packing packing = Unpacker.packing(type, this.set);
             if (packing != null) {
-                formats.put(type, new Format(type, packing, new AtomicReferenceArray<>(ROW + 1)));
+                formats.put(type, new Format(type, packing, new AtomicReferenceArray<>(KERNELS)));
             }
         }
         for (Activations form : Activations.values()) {
@@ -192,12 +194,12 @@ public final class X86Products implements AutoCloseable {
     }
 
     private boolean byRows(Tensor w, long tokens) {
-        return tokens == 1 && keepsUpWithMemory(w.type(), w.columns());
+        return tokens >= 1 && tokens <= RowWriter.mostTokens(w.type(), w.columns(), set);
     }
 
     /** See {@link dev.jwen.kernel.Kernels#keepsUpWithMemory}. */
     boolean keepsUpWithMemory(DataType type, long columns) {
-        return RowWriter.supports(type, columns, set);
+        return RowWriter.mostTokens(type, columns, set) > 0;
     }
 
     /** Bytes that {@link #product} needs as a buffer of its own for each thread. */
@@ -272,7 +274,9 @@ public final class X86Products implements AutoCloseable {
                 long rows = w.segment().address() + fromRow * w.rowBytes();
                 long steps = w.columns() / RowWriter.COLUMNS;
                 long to = out.address() + 4L * fromRow;
-                MachineCode.call(kernel(format, ROW), rows, x, steps, to, toRow - fromRow, 0, 0, 0, 0);
+                long xBytes = RowWriter.activations(format.packing).bytes(w.columns());
+                MachineCode.call(
+                        kernel(format, ROW + tokens), rows, x, steps, to, toRow - fromRow, xBytes, 4 * outStride, 0, 0);
             }
             applyFactors(w, fromRow, toRow, tokens, out, outStride);
             return;
@@ -620,14 +624,14 @@ public final class X86Products implements AutoCloseable {
         byte[] code;
         if (which == PACK) {
             code = writer.pack(format.type, format.packing);
-        } else if (which == ROW) {
-            code = RowWriter.write(format.type, format.packing, set);
         } else if (which < TILE) {
             code = writer.direct(format.type, format.packing, which);
         } else if (which < TILE_OF_TWO) {
             code = writer.tile(format.packing, which - TILE, 1);
-        } else {
+        } else if (which < ROW) {
             code = writer.tile(format.packing, which - TILE_OF_TWO, 2);
+        } else {
+            code = RowWriter.write(format.type, format.packing, set, which - ROW);
         }
         MemorySegment kernel = MachineCode.install(code, arena);
         // Two threads may write the same kernel at the same time; either will do.

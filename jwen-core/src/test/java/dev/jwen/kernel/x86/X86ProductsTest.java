@@ -130,14 +130,57 @@ class X86ProductsTest {
 
     @ParameterizedTest
     @EnumSource(InstructionSet.class)
-    void oneTokenGivesThePlainProductOfRowsOfWholeSteps(InstructionSet set) {
+    void fewTokensGiveThePlainProductOfRowsOfWholeSteps(InstructionSet set) {
         try (X86Products products = open(set)) {
             for (DataType type : FORMATS) {
                 for (Content content : Content.values()) {
                     for (int steps : new int[] {1, 2, 5}) {
                         int blocks = RowWriter.COLUMNS / Unpacker.blockColumns(type) * steps;
-                        compare(products, type, 1 + 6 * steps, blocks, 1, content);
+                        for (int tokens = 1; tokens <= RowWriter.MAX_TOKENS + 1; tokens++) {
+                            compare(products, type, 1 + 6 * steps, blocks, tokens, content);
+                        }
                     }
+                }
+            }
+        }
+    }
+
+    /** What a token is multiplied to by rows does not depend on those beside it. */
+    @ParameterizedTest
+    @EnumSource(InstructionSet.class)
+    void fewTokensGiveTheSameBitsTogetherAndAlone(InstructionSet set) {
+        SplittableRandom random = new SplittableRandom(SEED);
+        int columns = 768;
+        int rows = 37;
+        try (X86Products products = open(set);
+                Arena arena = Arena.ofConfined()) {
+            for (DataType type : FORMATS) {
+                int most = RowWriter.mostTokens(type, columns, set);
+                if (most == 0) {
+                    continue;
+                }
+                Tensor w = matrix(arena, type, rows, columns, 0.01f, Content.RANDOM, random);
+                MemorySegment buffer = arena.allocate(products.packBytes(w), 64);
+                Activations form = products.activations(w, 1);
+                MemorySegment x = arena.allocate(4L * most * columns);
+                for (int i = 0; i < most * columns; i++) {
+                    x.set(Tensor.FLOAT, 4L * i, random.nextFloat() - 0.5f);
+                }
+                MemorySegment records = arena.allocate(most * form.bytes(columns), 64);
+                products.quantise(form, x, most, columns, records);
+                Tensor alone = Tensor.allocate(arena, DataType.F32, most, rows);
+                for (int t = 0; t < most; t++) {
+                    MemorySegment one = records.asSlice(t * form.bytes(columns));
+                    MemorySegment to = alone.segment().asSlice(t * alone.rowBytes());
+                    products.product(w, 0, rows, one, 1, to, rows, buffer);
+                }
+                for (int tokens = 2; tokens <= most; tokens++) {
+                    assertThat(products.activations(w, tokens)).isEqualTo(form);
+                    Tensor together = Tensor.allocate(arena, DataType.F32, tokens, rows);
+                    products.product(w, 0, rows, records, tokens, together.segment(), rows, buffer);
+                    assertThat(together.toFloats())
+                            .as("%d tokens with %s", tokens, type)
+                            .isEqualTo(alone.rows(0, tokens).toFloats());
                 }
             }
         }
@@ -180,7 +223,7 @@ class X86ProductsTest {
                     }
                     Tensor out = Tensor.allocate(arena, DataType.F32, tokens, 34);
                     MemorySegment buffer = arena.allocate(products.packBytes(w), 64);
-                    for (int count : new int[] {1, tokens}) {
+                    for (int count : new int[] {1, 2, 3, 4, 5, tokens}) {
                         Activations form = products.activations(w, count);
                         MemorySegment records = arena.allocate(count * form.bytes(512), 64);
                         products.quantise(form, x, count, 512, records);
@@ -294,11 +337,12 @@ class X86ProductsTest {
                 Tensor whole = Tensor.allocate(arena, DataType.F32, tokens, 50);
                 products.product(w, 0, 50, records, tokens, whole.segment(), 50, buffer);
                 Tensor pieces = Tensor.allocate(arena, DataType.F32, tokens, 50);
-                for (int t = 0; t < tokens; t += 2) {
-                    MemorySegment two = records.asSlice(t * Activations.INT8.bytes(512));
+                int few = RowWriter.MAX_TOKENS + 1;
+                for (int t = 0; t < tokens; t += few) {
+                    MemorySegment some = records.asSlice(t * Activations.INT8.bytes(512));
                     MemorySegment row = pieces.segment().asSlice(4L * 50 * t);
-                    products.product(w, 0, 21, two, 2, row, 50, buffer);
-                    products.product(w, 21, 50, two, 2, row, 50, buffer);
+                    products.product(w, 0, 21, some, few, row, 50, buffer);
+                    products.product(w, 21, 50, some, few, row, 50, buffer);
                 }
                 assertThat(pieces.segment().mismatch(whole.segment()))
                         .as(type.name())
