@@ -64,15 +64,15 @@ public interface RowLoops {
     void fourTaps(long x0, long x1, long x2, long x3, long weights, long tapBytes, int count, long out);
 
     /**
-     * Online softmax of one block: turns scores into weights, and what was summed before into the new scale.
+     * Online softmax of one block: turns the scores of each row into weights, and what was summed before into the new scale.
      *
-     * @param scores {@value KvCache#BLOCK} floats
-     * @param seen how many of the scores count; the weights of the others become 0
-     * @param max the largest score so far, one float; updated
-     * @param sums {@value #STEP} partial sums of the weights so far; updated
-     * @param result what was summed with these weights, {@code count} floats
+     * @param scores (rows, {@value KvCache#BLOCK})
+     * @param seen how many of the scores of a row count; the weights of the others become 0
+     * @param max (rows), the largest score so far; updated
+     * @param sums (rows, {@value #STEP}), partial sums of the weights so far; updated
+     * @param result (rows, count), what was summed with these weights
      */
-    void soften(long scores, int seen, long max, long sums, long result, int count);
+    void soften(long scores, int seen, long max, long sums, long result, int count, int rows);
 
     /**
      * {@link #soften} of one block where lanes are rows: {@code scores[p][lane]} becomes a weight.

@@ -35,12 +35,12 @@ import org.jspecify.annotations.Nullable;
  *   <li>Many rows (prompts): the lanes are rows. Queries are transposed once per tile; scores, maxima and sums then need
  *       nothing across lanes, and the result is turned back at the end.
  * </ul>
- * A decode step over a long past is also cut along the past, in pieces of {@value #PIECE} positions whose results are
- * merged; so few heads still occupy all threads. The cuts do not depend on the number of threads.
+ * A decode step over a long past is cut along the past instead, in pieces of at most {@value #PIECE} positions and all
+ * heads, so that memory is read in order; the results are merged. The cuts do not depend on the number of threads.
  */
 public final class VectorAttention {
-    /** Positions of the past that are read by one worker in a decode step. */
-    private static final int PIECE = 1024;
+    /** The most positions of the past that one worker reads in one go in a decode step. */
+    private static final int PIECE = 512;
 
     /** Up to this many tokens of a sequence the past is cut into pieces. */
     private static final int FEW_TOKENS = 16;
@@ -50,8 +50,14 @@ public final class VectorAttention {
 
     private static final int BLOCK = KvCache.BLOCK;
 
+    /** Stands for the number of a piece where all positions are read at once. */
+    private static final int WHOLE = -1;
+
     /** A maximum below all scores that, unlike infinity, can be subtracted from itself. */
     private static final float NO_SCORE = -1e30f;
+
+    /** Heads whose pieces take a few microseconds to merge. */
+    private static final int MERGED_HEADS = 4;
 
     /** Up to this many rows the products of another room are used, if there are any. */
     private static final int TILE_PRODUCT_ROWS = 64;
@@ -114,8 +120,18 @@ public final class VectorAttention {
         }
     }
 
-    /** One piece of work: some tokens of a span, one key/value head, some positions. */
-    private record Tile(Span span, KvCache cache, int keyHead, int token, int tokens, int from, int to, int piece) {
+    /**
+     * One piece of work: some tokens of a span, some key/value heads, some positions.
+     *
+     * @param piece number of the piece, or {@link #WHOLE}
+     */
+    private record Tile(
+            Span span, KvCache cache, int keyHead, int keyHeads, int token, int tokens, int from, int to, int piece) {
+        /** The same of one of its heads. */
+        Tile ofHead(int head) {
+            return new Tile(span, cache, keyHead + head, 1, token, tokens, from, to, piece);
+        }
+
         /** First position that {@code t} of the tile does not see. */
         int limit(int t) {
             return span.past() + token + t + 1;
@@ -140,10 +156,10 @@ public final class VectorAttention {
         // How many pieces of work come before each span.
         int[] starts = new int[spans.size() + 1];
         for (int s = 0; s < spans.size(); s++) {
-            starts[s + 1] = starts[s] + tiles(spans.get(s), shape) * shape.keyHeads() * pieces(spans.get(s));
+            starts[s + 1] = starts[s] + items(spans.get(s), shape);
         }
         int total = starts[spans.size()];
-        long partialFloats = (long) FEW_TOKENS * shape.group() * (shape.width() + 2);
+        long partialFloats = (long) FEW_TOKENS * shape.heads() * (shape.width() + 2);
         long partial = partials.address(needsPartials(spans) ? 4L * total * partialFloats : 0);
         pool.run(total, 1, (worker, from, to) -> {
             for (int i = from; i < to; i++) {
@@ -170,6 +186,12 @@ public final class VectorAttention {
         return tileProducts;
     }
 
+    private static int items(Span span, Shape shape) {
+        int pieces = pieces(span);
+        return pieces > 1 ? pieces : tiles(span, shape) * shape.keyHeads();
+    }
+
+    /** Into how many pieces the past is cut; with more than one, all tokens and heads are one tile. */
     private static int pieces(Span span) {
         return span.count() > FEW_TOKENS ? 1 : Math.ceilDiv(span.past() + span.count(), PIECE);
     }
@@ -198,15 +220,18 @@ public final class VectorAttention {
 
     private static Tile tile(Span span, KvCache cache, Shape shape, int item) {
         int pieces = pieces(span);
-        int piece = item % pieces;
-        int keyHead = item / pieces % shape.keyHeads();
+        int seen = span.past() + span.count();
+        if (pieces > 1) {
+            // Of about equal length, in whole blocks.
+            int positions = Math.ceilDiv(Math.ceilDiv(seen, pieces), BLOCK) * BLOCK;
+            int from = item * positions;
+            return new Tile(
+                    span, cache, 0, shape.keyHeads(), 0, span.count(), from, Math.min(seen, from + positions), item);
+        }
         int step = tileTokens(span, shape);
-        int token = item / pieces / shape.keyHeads() * step;
+        int token = item / shape.keyHeads() * step;
         int tokens = Math.min(step, span.count() - token);
-        int seen = span.past() + token + tokens;
-        int from = pieces == 1 ? 0 : piece * PIECE;
-        int to = pieces == 1 ? seen : Math.min(seen, from + PIECE);
-        return new Tile(span, cache, keyHead, token, tokens, from, to, pieces == 1 ? -1 : piece);
+        return new Tile(span, cache, item % shape.keyHeads(), 1, token, tokens, 0, span.past() + token + tokens, WHOLE);
     }
 
     private void run(Worker worker, Shape shape, Tile tile, @Nullable AttentionTile products, long partial) {
@@ -214,7 +239,9 @@ public final class VectorAttention {
         if (rows * 2 <= L || (products != null && rows <= TILE_PRODUCT_ROWS)) {
             runFewRows(worker, shape, tile, products, partial);
         } else {
-            runManyRows(worker, shape, tile, partial);
+            for (int head = 0; head < tile.keyHeads(); head++) {
+                runManyRows(worker, shape, tile.ofHead(head), partial + 4L * head * rows * (shape.width() + 2));
+            }
         }
     }
 
@@ -225,78 +252,170 @@ public final class VectorAttention {
 
     // ---- Few rows: lanes along the head.
 
+    /**
+     * What is kept for the rows of a tile while its blocks are read, head after head with {@code padded} rows each.
+     *
+     * @param rows of one key/value head
+     * @param padded the same, in whole tiles of {@value Tiles#ROWS}
+     * @param queries (all rows, width), scaled
+     * @param max the largest score of each row so far
+     * @param sums (all rows, L), partial sums of its weights
+     * @param result (all rows, width), the weighted values
+     * @param scores (all rows, {@value KvCache#BLOCK})
+     */
+    private record FewRows(
+            Shape shape, Tile tile, int rows, int padded, long queries, long max, long sums, long result, long scores) {
+        long queries(int head) {
+            return queries + 4L * head * padded * shape.width();
+        }
+
+        long scores(int row) {
+            return scores + 4L * row * BLOCK;
+        }
+
+        long result(int row) {
+            return result + 4L * row * shape.width();
+        }
+
+        int row(int head, int token) {
+            return head * padded + token * shape.group();
+        }
+    }
+
     private void runFewRows(Worker worker, Shape shape, Tile tile, @Nullable AttentionTile products, long partial) {
-        int group = shape.group();
-        int rows = tile.tokens() * group;
-        int padded = Math.ceilDiv(rows, Tiles.ROWS) * Tiles.ROWS;
-        int width = shape.width();
-        long queries = worker.queries.address(4L * padded * width);
-        Lanes.clear(queries, (long) padded * width);
-        float scale = (float) (1 / Math.sqrt(shape.headDim()));
-        for (int r = 0; r < rows; r++) {
-            long from = shape.query(tile.span().row() + tile.token() + r / group, tile.keyHead() * group + r % group);
-            scaled(from, scale, shape.headDim(), queries + 4L * r * width);
-        }
-        // Of each row the maximum, L partial sums and the weighted values.
-        long max = worker.result.address(4L * padded * (1 + L + width));
-        Lanes.clear(max, (long) padded * (1 + L + width));
-        for (int r = 0; r < rows; r++) {
-            RAM.set(FLOAT, max + 4L * r, NO_SCORE);
-        }
-        long sums = max + 4L * padded;
-        long result = sums + (long) padded * BYTES;
-        long scores = worker.scores.address(4L * padded * BLOCK);
+        FewRows few = fewRows(worker, shape, tile);
         for (int position = tile.from(); position < tile.to(); position += BLOCK) {
             int count = Math.min(BLOCK, tile.to() - position);
-            int rounded = Math.ceilDiv(count, Tiles.ROWS) * Tiles.ROWS;
-            KvCache.Entries keys = tile.cache().keys(position / BLOCK);
-            KvCache.Entries values = tile.cache().values(position / BLOCK);
-            if (products != null) {
-                products.score(stored(keys, tile), queries, rounded, padded, scores, stored(values, tile));
-            } else {
-                long loaded = load(keys, shape, tile.keyHead(), rounded, worker.keys);
-                score(loaded, queries, width, rounded, padded, scores, worker.sums);
-            }
-            for (int r = 0; r < rows; r++) {
-                int seen = Math.min(count, tile.limit(r / group) - position);
-                softenRow(
-                        scores + 4L * r * BLOCK,
-                        seen,
-                        max + 4L * r,
-                        sums + (long) r * BYTES,
-                        result + 4L * r * width,
-                        width);
-            }
-            if (products != null) {
-                KvCache.Entries next =
-                        position + BLOCK < tile.to() ? tile.cache().keys(position / BLOCK + 1) : keys;
-                products.add(stored(values, tile), scores, count, padded, result, stored(next, tile));
-            } else {
-                long loaded = load(values, shape, tile.keyHead(), count, worker.values);
-                Tiles.outer(scores, 4L * BLOCK, 4, loaded, 4L * width, count, result, 4L * width, padded, width / L);
-            }
+            scoreKeys(worker, few, position / BLOCK, count, products);
+            soften(few, position, count);
+            addValues(worker, few, position / BLOCK, count, products);
         }
-        for (int r = 0; r < rows; r++) {
-            long at = result + 4L * r * width;
-            float sum = 0;
-            for (int l = 0; l < L; l++) {
-                sum += RAM.get(FLOAT, sums + (long) r * BYTES + 4L * l);
-            }
-            if (tile.piece() >= 0) {
-                long to = partial + 4L * r * (shape.width() + 2);
-                RAM.set(FLOAT, to, RAM.get(FLOAT, max + 4L * r));
-                RAM.set(FLOAT, to + 4, sum);
-                Unpack.f32(at, shape.headDim(), to + 8);
-            } else {
-                int token = tile.span().row() + tile.token() + r / group;
-                scaled(at, 1 / sum, shape.headDim(), shape.out(token, tile.keyHead() * group + r % group));
+        for (int head = 0; head < tile.keyHeads(); head++) {
+            for (int r = 0; r < few.rows(); r++) {
+                finish(few, head, r, partial);
             }
         }
     }
 
-    /** The part of a block that belongs to the key head of the tile. */
-    private static long stored(KvCache.Entries block, Tile tile) {
-        return Lanes.address(block.values(), (long) tile.keyHead() * BLOCK);
+    private FewRows fewRows(Worker worker, Shape shape, Tile tile) {
+        int group = shape.group();
+        int rows = tile.tokens() * group;
+        int padded = Math.ceilDiv(rows, Tiles.ROWS) * Tiles.ROWS;
+        int all = tile.keyHeads() * padded;
+        int width = shape.width();
+        long queries = worker.queries.address(4L * all * width);
+        long max = worker.result.address(4L * all * (1 + L + width));
+        long sums = max + 4L * all;
+        FewRows few = new FewRows(
+                shape,
+                tile,
+                rows,
+                padded,
+                queries,
+                max,
+                sums,
+                sums + (long) all * BYTES,
+                worker.scores.address(4L * all * BLOCK));
+        Lanes.clear(queries, (long) all * width);
+        Lanes.clear(max, (long) all * (1 + L + width));
+        for (int r = 0; r < all; r++) {
+            RAM.set(FLOAT, max + 4L * r, NO_SCORE);
+        }
+        float scale = (float) (1 / Math.sqrt(shape.headDim()));
+        for (int head = 0; head < tile.keyHeads(); head++) {
+            for (int r = 0; r < rows; r++) {
+                int token = tile.span().row() + tile.token() + r / group;
+                long from = shape.query(token, (tile.keyHead() + head) * group + r % group);
+                scaled(from, scale, shape.headDim(), few.queries(head) + 4L * r * width);
+            }
+        }
+        return few;
+    }
+
+    private void scoreKeys(Worker worker, FewRows few, int block, int count, @Nullable AttentionTile products) {
+        Tile tile = few.tile();
+        KvCache.Entries keys = tile.cache().keys(block);
+        int rounded = Math.ceilDiv(count, Tiles.ROWS) * Tiles.ROWS;
+        for (int head = 0; head < tile.keyHeads(); head++) {
+            long scores = few.scores(few.row(head, 0));
+            if (products != null) {
+                boolean isLast = head + 1 == tile.keyHeads();
+                long next = isLast ? stored(tile.cache().values(block), tile, 0) : stored(keys, tile, head + 1);
+                products.score(stored(keys, tile, head), few.queries(head), rounded, few.padded(), scores, next);
+            } else {
+                Shape shape = few.shape();
+                long loaded = load(keys, shape, tile.keyHead() + head, rounded, worker.keys);
+                score(loaded, few.queries(head), shape.width(), rounded, few.padded(), scores, worker.sums);
+            }
+        }
+    }
+
+    /** Of each row in turn; the rows of a token lie side by side, and those of a single token over all heads. */
+    private void soften(FewRows few, int position, int count) {
+        Tile tile = few.tile();
+        boolean inOneRun = tile.tokens() == 1 && few.rows() == few.padded();
+        int rows = inOneRun ? tile.keyHeads() * few.rows() : few.shape().group();
+        for (int head = 0; head < (inOneRun ? 1 : tile.keyHeads()); head++) {
+            for (int t = 0; t < tile.tokens(); t++) {
+                int row = few.row(head, t);
+                int seen = Math.min(count, tile.limit(t) - position);
+                long sums = few.sums() + (long) row * BYTES;
+                soften(
+                        few.scores(row),
+                        seen,
+                        few.max() + 4L * row,
+                        sums,
+                        few.result(row),
+                        few.shape().width(),
+                        rows);
+            }
+        }
+    }
+
+    private void addValues(Worker worker, FewRows few, int block, int count, @Nullable AttentionTile products) {
+        Tile tile = few.tile();
+        KvCache.Entries values = tile.cache().values(block);
+        for (int head = 0; head < tile.keyHeads(); head++) {
+            long weights = few.scores(few.row(head, 0));
+            long result = few.result(few.row(head, 0));
+            if (products != null) {
+                boolean isLast = head + 1 == tile.keyHeads();
+                int nextBlock = (block + 1) * BLOCK < tile.to() ? block + 1 : block;
+                long next = isLast ? stored(tile.cache().keys(nextBlock), tile, 0) : stored(values, tile, head + 1);
+                products.add(stored(values, tile, head), weights, count, few.padded(), result, next);
+            } else {
+                int width = few.shape().width();
+                long loaded = load(values, few.shape(), tile.keyHead() + head, count, worker.values);
+                Tiles.outer(
+                        weights, 4L * BLOCK, 4, loaded, 4L * width, count, result, 4L * width, few.padded(), width / L);
+            }
+        }
+    }
+
+    /** Writes the result of row {@code r} of a head: to the output, or with its maximum and its sum to its place in {@code partial}. */
+    private void finish(FewRows few, int head, int r, long partial) {
+        Shape shape = few.shape();
+        Tile tile = few.tile();
+        int row = few.row(head, 0) + r;
+        float sum = 0;
+        for (int l = 0; l < L; l++) {
+            sum += RAM.get(FLOAT, few.sums() + (long) row * BYTES + 4L * l);
+        }
+        if (tile.piece() == WHOLE) {
+            int token = tile.span().row() + tile.token() + r / shape.group();
+            long out = shape.out(token, (tile.keyHead() + head) * shape.group() + r % shape.group());
+            scaled(few.result(row), 1 / sum, shape.headDim(), out);
+        } else {
+            long to = partial + 4L * (head * few.rows() + r) * (shape.width() + 2);
+            RAM.set(FLOAT, to, RAM.get(FLOAT, few.max() + 4L * row));
+            RAM.set(FLOAT, to + 4, sum);
+            Unpack.f32(few.result(row), shape.headDim(), to + 8);
+        }
+    }
+
+    /** The part of a block that belongs to a head of the tile. */
+    private static long stored(KvCache.Entries block, Tile tile, int head) {
+        return Lanes.address(block.values(), (long) (tile.keyHead() + head) * BLOCK);
     }
 
     /** {@code scores[row][position]} for 4 rows and 4 positions at a time. */
@@ -315,15 +434,27 @@ public final class VectorAttention {
     }
 
     /**
-     * Turns the scores of a row into weights, and what was summed for it before into the new scale.
+     * Turns the scores of some rows into weights, and what was summed for them before into the new scale.
      *
-     * @param seen the scores that count; the weights of the others become 0
+     * @param seen the scores of each row that count; the weights of the others become 0
      */
-    private void softenRow(long scores, int seen, long max, long sums, long result, int width) {
+    private void soften(long scores, int seen, long max, long sums, long result, int width, int rows) {
         if (loops != null && RowLoops.fits(width) && L == RowLoops.STEP) {
-            loops.soften(scores, seen, max, sums, result, width);
+            loops.soften(scores, seen, max, sums, result, width, rows);
             return;
         }
+        for (int r = 0; r < rows; r++) {
+            softenRow(
+                    scores + 4L * r * BLOCK,
+                    seen,
+                    max + 4L * r,
+                    sums + (long) r * BYTES,
+                    result + 4L * r * width,
+                    width);
+        }
+    }
+
+    private void softenRow(long scores, int seen, long max, long sums, long result, int width) {
         for (int p = Math.max(0, seen); p < BLOCK; p++) {
             RAM.set(FLOAT, scores + 4L * p, Float.NEGATIVE_INFINITY);
         }
@@ -403,7 +534,7 @@ public final class VectorAttention {
         }
         VectorRows.transpose(result, lanesRow, width, lanes, byRow, rowBytes, loops);
         for (int r = 0; r < rows; r++) {
-            boolean whole = tile.piece() < 0;
+            boolean whole = tile.piece() == WHOLE;
             int token = tile.span().row() + tile.token() + r / group;
             long to = whole
                     ? shape.out(token, tile.keyHead() * group + r % group)
@@ -476,31 +607,33 @@ public final class VectorAttention {
 
     /** Adds the pieces up, each with its own maximum, in the order of the positions. */
     private void merge(Span span, Shape shape, long partial, long partialBytes) {
-        int pieces = pieces(span);
-        int group = shape.group();
-        long rowBytes = 4L * (shape.width() + 2);
-        for (int t = 0; t < span.count(); t++) {
-            for (int head = 0; head < shape.heads(); head++) {
-                int tile = t / tileTokens(span, shape) * shape.keyHeads() + head / group;
-                int row = t % tileTokens(span, shape) * group + head % group;
-                long first = partial + (long) tile * pieces * partialBytes + row * rowBytes;
-                float max = NO_SCORE;
-                for (int p = 0; p < pieces; p++) {
-                    max = Math.max(max, RAM.get(FLOAT, first + p * partialBytes));
-                }
-                float sum = 0;
-                for (int p = 0; p < pieces; p++) {
-                    long at = first + p * partialBytes;
-                    sum += RAM.get(FLOAT, at + 4) * (float) Math.exp(RAM.get(FLOAT, at) - max);
-                }
-                long out = shape.out(span.row() + t, head);
-                Lanes.clear(out, shape.headDim());
-                for (int p = 0; p < pieces; p++) {
-                    long at = first + p * partialBytes;
-                    float factor = (float) Math.exp(RAM.get(FLOAT, at) - max) / sum;
-                    VectorRows.addScaled(out, at + 8, factor, shape.headDim(), loops);
+        pool.run(shape.heads(), MERGED_HEADS, (worker, from, to) -> {
+            for (int head = from; head < to; head++) {
+                for (int t = 0; t < span.count(); t++) {
+                    int row = (head / shape.group() * span.count() + t) * shape.group() + head % shape.group();
+                    long first = partial + 4L * row * (shape.width() + 2);
+                    merge(first, partialBytes, pieces(span), shape, shape.out(span.row() + t, head));
                 }
             }
+        });
+    }
+
+    /** The same of one row. */
+    private void merge(long partial, long partialBytes, int pieces, Shape shape, long out) {
+        float max = NO_SCORE;
+        for (int p = 0; p < pieces; p++) {
+            max = Math.max(max, RAM.get(FLOAT, partial + p * partialBytes));
+        }
+        float sum = 0;
+        for (int p = 0; p < pieces; p++) {
+            long at = partial + p * partialBytes;
+            sum += RAM.get(FLOAT, at + 4) * (float) Math.exp(RAM.get(FLOAT, at) - max);
+        }
+        Lanes.clear(out, shape.headDim());
+        for (int p = 0; p < pieces; p++) {
+            long at = partial + p * partialBytes;
+            float factor = (float) Math.exp(RAM.get(FLOAT, at) - max) / sum;
+            VectorRows.addScaled(out, at + 8, factor, shape.headDim(), loops);
         }
     }
 }

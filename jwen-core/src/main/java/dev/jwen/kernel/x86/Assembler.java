@@ -363,6 +363,12 @@ final class Assembler {
         relative(target, 0);
     }
 
+    /** Jumps when the last addition or subtraction gave less than zero. */
+    void jumpIfNegative(Label target) {
+        put(0x0f, 0x88);
+        relative(target, 0);
+    }
+
     /** A vector that repeats {@code pattern}, placed behind the code. */
     Memory constant(byte... pattern) {
         byte[] vector = new byte[vectorBytes];

@@ -33,9 +33,9 @@ import dev.jwen.tensor.DataType;
 /**
  * Writes the kernels of {@link AttentionTile} in 512 bits, for one type and head size.
  *
- * <p>Both work on 4 rows side by side, so that what is read from the cache serves four query heads: scores as 4 × 4 dot
- * products with the lanes along the head, sums as 4 × 64 columns. While keys are multiplied, the values of the block are
- * asked for, and the next keys meanwhile: each is too small for the processor to find out by itself what comes next.
+ * <p>Both work on 4 rows and 4 positions side by side, so that what is read from the cache serves four query heads, and
+ * reads memory in order: scores as 4 × 4 dot products with the lanes along the head, sums by adding four positions to 16
+ * columns at a time. Each asks for what is read next: it is too small for the processor to find out by itself.
  *
  * <p>Arguments: cache, rows, positions (scores: groups of four), result, groups of four rows, what is read next.
  */
@@ -45,9 +45,6 @@ final class AttentionWriter {
     private static final int LANES = 16;
     private static final int CACHE_LINE = 64;
     private static final int ACCUMULATORS = 16;
-
-    /** Vectors of columns that are added up at once. */
-    private static final int COLUMN_VECTORS = 4;
 
     private final Assembler asm = new Assembler(64);
     private final DataType type;
@@ -63,9 +60,7 @@ final class AttentionWriter {
     }
 
     static boolean supports(DataType type, int headDim, InstructionSet set) {
-        return set.vectorBytes() == 64
-                && (type == DataType.BF16 || type == DataType.F32)
-                && headDim % (LANES * COLUMN_VECTORS) == 0;
+        return set.vectorBytes() == 64 && (type == DataType.BF16 || type == DataType.F32) && headDim % (4 * LANES) == 0;
     }
 
     static byte[] score(DataType type, int headDim) {
@@ -127,70 +122,79 @@ final class AttentionWriter {
     }
 
     private byte[] add() {
-        Label rows = new Label();
+        Label four = new Label();
+        Label rest = new Label();
+        Label one = new Label();
         Label end = new Label();
-        addToRows(true);
+        asm.bind(four);
+        asm.subConstant(RDX, ROWS);
+        asm.jumpIfNegative(rest);
+        addPositions(ROWS);
+        asm.jump(four);
+        asm.bind(rest);
+        asm.addConstant(RDX, ROWS);
         asm.jumpIfZero(end);
-        asm.bind(rows);
-        addToRows(false);
-        asm.jumpIfNotZero(rows);
+        asm.bind(one);
+        addPositions(1);
+        asm.subConstant(RDX, 1);
+        asm.jumpIfNotZero(one);
         asm.bind(end);
         asm.vzeroupper();
         asm.ret();
         return asm.finish();
     }
 
-    /** Adds all positions to four rows, and counts them. */
-    private void addToRows(boolean prefetching) {
-        for (int column = 0; column < rowBytes / Float.BYTES; column += COLUMN_VECTORS * LANES) {
-            addColumns(column, prefetching);
-        }
-        asm.addConstant(RSI, ROWS * SCORES_ROW);
-        asm.addConstant(RCX, ROWS * rowBytes);
-        asm.subConstant(R8, 1);
+    /** Adds so many positions, which lie one behind the other in memory, to all rows. */
+    private void addPositions(int count) {
+        Label rows = new Label();
+        Label end = new Label();
+        asm.mov(RAX, RSI);
+        asm.mov(R10, RCX);
+        asm.mov(R11, R8);
+        addToRows(count, true);
+        asm.jumpIfZero(end);
+        asm.bind(rows);
+        addToRows(count, false);
+        asm.jumpIfNotZero(rows);
+        asm.bind(end);
+        asm.addConstant(RDI, count * positionBytes);
+        asm.addConstant(RSI, count * Float.BYTES);
     }
 
-    /** Adds all positions to four rows of the columns from {@code column} on. */
-    private void addColumns(int column, boolean prefetching) {
-        Label positions = new Label();
+    /** Adds so many positions to four rows, and counts these. */
+    private void addToRows(int count, boolean prefetching) {
         for (int r = 0; r < ROWS; r++) {
-            for (int i = 0; i < COLUMN_VECTORS; i++) {
-                asm.op(VMOVUPS, accumulator(r, i), sum(r, column, i));
+            for (int p = 0; p < count; p++) {
+                asm.op(VBROADCASTSS, weight(r, p), Memory.at(RAX, r * SCORES_ROW + p * Float.BYTES));
             }
         }
-        asm.lea(RAX, Memory.at(RDI, (int) type.bytes(column)));
-        asm.mov(R10, RSI);
-        asm.mov(R11, RDX);
-        asm.bind(positions);
-        if (prefetching) {
-            prefetch((int) type.bytes((long) COLUMN_VECTORS * LANES));
-        }
-        for (int i = 0; i < COLUMN_VECTORS; i++) {
-            load(i, Memory.at(RAX, (int) type.bytes((long) i * LANES)));
-        }
-        for (int r = 0; r < ROWS; r++) {
-            asm.op(VBROADCASTSS, ROWS + r, Memory.at(R10, r * SCORES_ROW));
-            for (int i = 0; i < COLUMN_VECTORS; i++) {
-                asm.op(VFMADD231PS, accumulator(r, i), i, ROWS + r);
+        for (int column = 0; column < rowBytes / Float.BYTES; column += LANES) {
+            if (prefetching) {
+                prefetch((int) type.bytes((long) count * LANES));
+            }
+            for (int p = 0; p < count; p++) {
+                load(p, Memory.at(RDI, p * positionBytes + (int) type.bytes(column)));
+            }
+            for (int r = 0; r < ROWS; r++) {
+                Memory sum = Memory.at(R10, r * rowBytes + Float.BYTES * column);
+                asm.op(VMOVUPS, ROWS + r, sum);
+                for (int p = 0; p < count; p++) {
+                    asm.op(VFMADD231PS, ROWS + r, p, weight(r, p));
+                }
+                asm.op(VMOVUPS_STORE, ROWS + r, sum);
             }
         }
-        asm.addConstant(RAX, positionBytes);
-        asm.addConstant(R10, Float.BYTES);
+        asm.addConstant(RAX, ROWS * SCORES_ROW);
+        asm.addConstant(R10, ROWS * rowBytes);
         asm.subConstant(R11, 1);
-        asm.jumpIfNotZero(positions);
-        for (int r = 0; r < ROWS; r++) {
-            for (int i = 0; i < COLUMN_VECTORS; i++) {
-                asm.op(VMOVUPS_STORE, accumulator(r, i), sum(r, column, i));
-            }
-        }
     }
 
-    private Memory sum(int row, int column, int vector) {
-        return Memory.at(RCX, row * rowBytes + Float.BYTES * (column + vector * LANES));
+    private static int accumulator(int row, int position) {
+        return ACCUMULATORS + ROWS * row + position;
     }
 
-    private static int accumulator(int row, int i) {
-        return ACCUMULATORS + ROWS * row + i;
+    private static int weight(int row, int position) {
+        return accumulator(row, position);
     }
 
     private void clear() {

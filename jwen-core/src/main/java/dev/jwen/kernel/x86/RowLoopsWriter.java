@@ -373,7 +373,7 @@ final class RowLoopsWriter {
         return writer.finish();
     }
 
-    /** (scores, seen, max, sums, result, count) */
+    /** (scores, seen, max, sums, result, count, rows) */
     static byte[] soften() {
         RowLoopsWriter writer = new RowLoopsWriter();
         Assembler asm = writer.asm;
@@ -384,38 +384,45 @@ final class RowLoopsWriter {
         int sum = 12;
         int scores = 16;
         writer.broadcast(seen, RSI);
-        asm.op(VBROADCASTSS, before, Memory.at(RDX, 0));
-        asm.op(VMOVAPS, 0, before);
-        for (int i = 0; i < BLOCK_VECTORS; i++) {
-            int score = scores + i;
-            int[] position = new int[VECTOR / Float.BYTES];
-            for (int lane = 0; lane < position.length; lane++) {
-                position[lane] = position.length * i + lane;
+        asm.mov(RSI, argument(6));
+        writer.repeat(RSI, () -> {
+            asm.op(VBROADCASTSS, before, Memory.at(RDX, 0));
+            asm.op(VMOVAPS, 0, before);
+            for (int i = 0; i < BLOCK_VECTORS; i++) {
+                int score = scores + i;
+                int[] position = new int[VECTOR / Float.BYTES];
+                for (int lane = 0; lane < position.length; lane++) {
+                    position[lane] = position.length * i + lane;
+                }
+                asm.op(VMOVUPS, 1, Memory.at(RDI, VECTOR * i));
+                asm.op(VMOVUPS, score, asm.lanes(position));
+                asm.op(VPSUBD, score, score, seen);
+                asm.shift(VPSRAD, score, score, 31);
+                asm.op(VPTERNLOGD, score, 1, asm.floats(Float.NEGATIVE_INFINITY), CHOOSE);
+                asm.op(VMAXPS, 0, 0, score);
             }
-            asm.op(VMOVUPS, 1, Memory.at(RDI, VECTOR * i));
-            asm.op(VMOVUPS, score, asm.lanes(position));
-            asm.op(VPSUBD, score, score, seen);
-            asm.shift(VPSRAD, score, score, 31);
-            asm.op(VPTERNLOGD, score, 1, asm.floats(Float.NEGATIVE_INFINITY), CHOOSE);
-            asm.op(VMAXPS, 0, 0, score);
-        }
-        acrossLanes(asm, VMAXPS, 0, 1);
-        asm.op(VMOVAPS, now, 0);
-        asm.storeFloat(Memory.at(RDX, 0), now);
-        asm.op(VSUBPS, before, before, now);
-        writer.exp(shrink, before);
-        asm.op(VMULPS, sum, shrink, Memory.at(RCX, 0));
-        for (int i = 0; i < BLOCK_VECTORS; i++) {
-            asm.op(VSUBPS, scores + i, scores + i, now);
-            writer.exp(0, scores + i);
-            asm.op(VMOVUPS_STORE, 0, Memory.at(RDI, VECTOR * i));
-            asm.op(VADDPS, sum, sum, 0);
-        }
-        asm.op(VMOVUPS_STORE, sum, Memory.at(RCX, 0));
-        writer.repeat(R9, () -> {
-            asm.op(VMULPS, 0, shrink, Memory.at(R8, 0));
-            asm.op(VMOVUPS_STORE, 0, Memory.at(R8, 0));
-            writer.next(R8);
+            acrossLanes(asm, VMAXPS, 0, 1);
+            asm.op(VMOVAPS, now, 0);
+            asm.storeFloat(Memory.at(RDX, 0), now);
+            asm.op(VSUBPS, before, before, now);
+            writer.exp(shrink, before);
+            asm.op(VMULPS, sum, shrink, Memory.at(RCX, 0));
+            for (int i = 0; i < BLOCK_VECTORS; i++) {
+                asm.op(VSUBPS, scores + i, scores + i, now);
+                writer.exp(0, scores + i);
+                asm.op(VMOVUPS_STORE, 0, Memory.at(RDI, VECTOR * i));
+                asm.op(VADDPS, sum, sum, 0);
+            }
+            asm.op(VMOVUPS_STORE, sum, Memory.at(RCX, 0));
+            asm.mov(R10, R9);
+            writer.repeat(R10, () -> {
+                asm.op(VMULPS, 0, shrink, Memory.at(R8, 0));
+                asm.op(VMOVUPS_STORE, 0, Memory.at(R8, 0));
+                writer.next(R8);
+            });
+            asm.addConstant(RDI, BLOCK_VECTORS * VECTOR);
+            asm.addConstant(RDX, Float.BYTES);
+            writer.next(RCX);
         });
         return writer.finish();
     }

@@ -118,8 +118,8 @@ final class X86RowLoops implements RowLoops {
     }
 
     @Override
-    public void soften(long scores, int seen, long max, long sums, long result, int count) {
-        MachineCode.call(soften, scores, seen, max, sums, result, count / STEP, 0, 0, 0);
+    public void soften(long scores, int seen, long max, long sums, long result, int count, int rows) {
+        MachineCode.call(soften, scores, seen, max, sums, result, count / STEP, rows, 0, 0);
     }
 
     @Override

@@ -343,6 +343,9 @@ class VectorKernelsTest {
         checkAttention(DataType.BF16, new int[] {4, 1, 32}, new int[] {3, 1023}, new int[] {1, 2047});
         checkAttention(DataType.F32, new int[] {16, 1, 16}, new int[] {6, 1021}, new int[] {20, 1100});
         checkAttention(DataType.Q8_0, new int[] {4, 1, 64}, new int[] {3, 1023}, new int[] {1, 2047});
+        checkAttention(DataType.BF16, new int[] {12, 4, 64}, new int[] {3, 700}, new int[] {1, 600});
+        checkAttention(DataType.BF16, new int[] {8, 4, 128}, new int[] {1, 513}, new int[] {1, 511});
+        checkAttention(DataType.BF16, new int[] {16, 2, 64}, new int[] {16, 900}, new int[] {17, 900});
     }
 
     /** @param spans (count, past) of each */

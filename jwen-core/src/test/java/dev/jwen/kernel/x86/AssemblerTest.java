@@ -154,6 +154,17 @@ class AssemblerTest {
     }
 
     @Test
+    void jumpsAskForZeroOrTheSign() {
+        Assembler asm = new Assembler(32);
+        Label end = new Label();
+        asm.jumpIfZero(end);
+        asm.jumpIfNegative(end);
+        asm.jump(end);
+        asm.bind(end);
+        assertThat(HexFormat.of().formatHex(asm.finish())).isEqualTo("0f840b000000" + "0f8805000000" + "e900000000");
+    }
+
+    @Test
     void whatCannotBeEncodedIsRefused() {
         assertThatThrownBy(() -> new Assembler(32).op(Instruction.VPADDD, 16, 1, 2))
                 .isInstanceOf(IllegalArgumentException.class)

@@ -12,7 +12,9 @@ import dev.jwen.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
+import java.util.Random;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -88,7 +90,7 @@ class X86RowLoopsTest {
             Tensor result = Tensor.f32(1, 32);
             sums.set(0, 3, 2);
             result.set(0, 31, 5);
-            loops.soften(address(scores), seen, address(max), address(sums), address(result), 32);
+            loops.soften(address(scores), seen, address(max), address(sums), address(result), 32, 1);
             float expectedMax = -20;
             for (int p = 0; p < seen; p++) {
                 expectedMax = Math.max(expectedMax, before[p]);
@@ -108,6 +110,45 @@ class X86RowLoopsTest {
             assertClose(actual, sum);
             assertClose(result.get(0, 31), 5 * shrink);
         }
+    }
+
+    @Test
+    void softenTreatsEachRowAsIfItWereAlone() {
+        int rows = 5;
+        int count = 48;
+        Random random = new Random(20260415);
+        Tensor scores = normal(random, rows, KvCache.BLOCK);
+        Tensor max = normal(random, rows, 1);
+        Tensor sums = normal(random, rows, RowLoops.STEP);
+        Tensor result = normal(random, rows, count);
+        List<Tensor> together = List.of(scores, max, sums, result);
+        List<Tensor> alone = together.stream().map(X86RowLoopsTest::copy).toList();
+        loops.soften(address(scores), 50, address(max), address(sums), address(result), count, rows);
+        for (int r = 0; r < rows; r++) {
+            loops.soften(
+                    address(alone.get(0).rows(r, 1)),
+                    50,
+                    address(alone.get(1).rows(r, 1)),
+                    address(alone.get(2).rows(r, 1)),
+                    address(alone.get(3).rows(r, 1)),
+                    count,
+                    1);
+        }
+        for (int i = 0; i < together.size(); i++) {
+            assertThat(together.get(i).toFloats()).isEqualTo(alone.get(i).toFloats());
+        }
+    }
+
+    private static Tensor normal(Random random, int rows, int columns) {
+        float[] values = new float[rows * columns];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) random.nextGaussian();
+        }
+        return Tensor.f32(values, rows, columns);
+    }
+
+    private static Tensor copy(Tensor x) {
+        return Tensor.f32(x.toFloats(), x.shape());
     }
 
     @Test
