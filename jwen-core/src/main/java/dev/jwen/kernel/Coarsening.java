@@ -1,9 +1,11 @@
 package dev.jwen.kernel;
 
 import dev.jwen.tensor.DataType;
+import dev.jwen.tensor.SideBySide;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
 import java.util.Arrays;
 
 /**
@@ -20,7 +22,11 @@ public final class Coarsening {
     /** Values that share a factor. */
     private static final int VALUES = 32;
 
+    /** Of {@link #VALUES} in Q8_0: a half float and as many codes. */
+    private static final int BLOCK_BYTES = 2 + VALUES;
+
     private static final float LARGEST_HALF = 65504;
+    private static final ValueLayout.OfShort HALF = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /** Added to a small number, rounds it to an integer, which then stands in the low bits. */
     private static final float ROUNDER = 0x1.8p23f;
@@ -28,10 +34,13 @@ public final class Coarsening {
     private static final int ROUNDER_BITS = Float.floatToRawIntBits(ROUNDER);
     private static final int INFINITY_BITS = Float.floatToRawIntBits(Float.POSITIVE_INFINITY);
 
-    private final Format format;
+    private final DataType type;
+    private final int largestCode;
 
     /** By block of 32 values. */
     private final float[] factors;
+
+    private final short[] halves;
 
     // By column, so that the loops are long.
     private final float[] values;
@@ -40,32 +49,23 @@ public final class Coarsening {
     private final int[] codes;
     private final byte[] bytes;
     private final float[] lost;
-    private final byte[] blocks;
-
-    /** How codes and factors are stored. */
-    private interface Format {
-        /** Codes are in -largestCode() to largestCode(). */
-        int largestCode();
-
-        /** What is added to a code before it is multiplied, and taken away again from the sum, together. */
-        int offset();
-
-        /** Turns the factor that would suit each block into the nearest one that can be stored, and stores it. */
-        void storeFactors(float[] factors, byte[] out);
-
-        void storeCodes(byte[] codes, byte[] out);
-    }
 
     private Coarsening(int columns, DataType type) {
-        format = type == DataType.Q8_0 ? new EightBits() : new FiveBits();
+        this.type = type;
+        largestCode = largestCode(type);
         factors = new float[columns / VALUES];
+        halves = new short[columns / VALUES];
         values = new float[columns];
         scales = new float[columns];
         inverses = new float[columns];
         codes = new int[columns];
         bytes = new byte[columns];
         lost = new float[columns];
-        blocks = new byte[Math.toIntExact(type.bytes(columns))];
+    }
+
+    /** Codes of a copy of this type are from minus this to this. */
+    public static int largestCode(DataType type) {
+        return type == DataType.Q8_0 ? 127 : 15;
     }
 
     /** The rows {@code from} to {@code to - 1}, by the calling thread. */
@@ -79,15 +79,27 @@ public final class Coarsening {
     private void row(Tensor w, int row, Tensor copy, Tensor norms) {
         w.decode(row, 0, values.length, values, 0);
         boolean finite = scale();
-        encode(values, inverses, format.largestCode(), codes, bytes);
+        encode(values, inverses, largestCode, codes, bytes);
         subtract(values, codes, scales, lost);
-        format.storeCodes(bytes, blocks);
         if (!finite) {
-            Arrays.fill(blocks, (byte) 0);
+            Arrays.fill(halves, (short) 0);
+            Arrays.fill(bytes, (byte) 0);
         }
-        MemorySegment.copy(blocks, 0, copy.segment(), ValueLayout.JAVA_BYTE, row * copy.rowBytes(), blocks.length);
+        if (type == DataType.Q8_0) {
+            storeBytes(copy, row);
+        } else {
+            SideBySide.store(copy, row, halves, bytes);
+        }
         norms.set(row, 0, finite ? up(squares(lost)) : Float.POSITIVE_INFINITY);
-        norms.set(row, 1, finite ? up(terms()) : Float.POSITIVE_INFINITY);
+        norms.set(row, 1, finite ? up(squaresOfCopy()) : Float.POSITIVE_INFINITY);
+    }
+
+    private void storeBytes(Tensor copy, int row) {
+        long at = row * copy.rowBytes();
+        for (int block = 0; block < halves.length; block++, at += BLOCK_BYTES) {
+            copy.segment().set(HALF, at, halves[block]);
+            MemorySegment.copy(bytes, block * VALUES, copy.segment(), ValueLayout.JAVA_BYTE, at + 2, VALUES);
+        }
     }
 
     /** A float that is not below the root. */
@@ -101,11 +113,10 @@ public final class Coarsening {
         for (int block = 0; block < factors.length; block++) {
             int largest = largestBits(values, block * VALUES);
             finite &= largest < INFINITY_BITS;
-            factors[block] = Float.intBitsToFloat(largest) / format.largestCode();
-        }
-        format.storeFactors(factors, blocks);
-        for (int block = 0; block < factors.length; block++) {
-            float factor = factors[block];
+            float factor = Float.intBitsToFloat(largest) / largestCode;
+            halves[block] = Float.floatToFloat16(Math.min(LARGEST_HALF, factor));
+            factor = Float.float16ToFloat(halves[block]);
+            factors[block] = factor;
             int at = block * VALUES;
             Arrays.fill(scales, at, at + VALUES, factor);
             Arrays.fill(inverses, at, at + VALUES, factor == 0 ? 0 : 1 / factor);
@@ -145,20 +156,18 @@ public final class Coarsening {
         }
     }
 
-    /** The squared norm of the terms that a product with the copy adds up. */
-    private double terms() {
-        double terms = 0;
+    private double squaresOfCopy() {
+        double sum = 0;
         for (int block = 0; block < factors.length; block++) {
-            terms += (double) factors[block] * factors[block] * squares(codes, block * VALUES, 2 * format.offset());
+            sum += (double) factors[block] * factors[block] * squares(codes, block * VALUES);
         }
-        return terms;
+        return sum;
     }
 
-    private static int squares(int[] codes, int at, int offset) {
+    private static int squares(int[] codes, int at) {
         int sum = 0;
         for (int i = 0; i < VALUES; i++) {
-            int term = codes[at + i] + offset;
-            sum += term * term;
+            sum += codes[at + i] * codes[at + i];
         }
         return sum;
     }
@@ -176,108 +185,5 @@ public final class Coarsening {
             d += (double) values[i + 3] * values[i + 3];
         }
         return a + b + (c + d);
-    }
-
-    private static void storeHalf(short half, byte[] out, int at) {
-        out[at] = (byte) half;
-        out[at + 1] = (byte) (half >> 8);
-    }
-
-    /** Q8_0: a half float and 32 codes. */
-    private static final class EightBits implements Format {
-        private static final int BLOCK_BYTES = 34;
-
-        @Override
-        public int largestCode() {
-            return 127;
-        }
-
-        @Override
-        public int offset() {
-            return 0;
-        }
-
-        @Override
-        public void storeFactors(float[] factors, byte[] out) {
-            for (int block = 0; block < factors.length; block++) {
-                short half = Float.floatToFloat16(Math.min(LARGEST_HALF, factors[block]));
-                storeHalf(half, out, block * BLOCK_BYTES);
-                factors[block] = Float.float16ToFloat(half);
-            }
-        }
-
-        @Override
-        public void storeCodes(byte[] codes, byte[] out) {
-            for (int i = 0; i < codes.length; i += VALUES) {
-                System.arraycopy(codes, i, out, i / VALUES * BLOCK_BYTES + 2, VALUES);
-            }
-        }
-    }
-
-    /**
-     * Q5_K: eight blocks have a common half float and six bits each beside it, and minima of the same kind. With minima
-     * of 16 times the factors, and 16 times their half float, a code q stands for {@code factor · (q - 16)}.
-     */
-    private static final class FiveBits implements Format {
-        private static final int BLOCKS = 8;
-        private static final int GROUP_BYTES = 176;
-        private static final int UPPER_BITS = 16;
-        private static final int LOWER_BITS = 48;
-        private static final int OFFSET = 16;
-        private static final int LARGEST_SIXTH = 63;
-
-        @Override
-        public int largestCode() {
-            return 15;
-        }
-
-        @Override
-        public int offset() {
-            return OFFSET;
-        }
-
-        @Override
-        public void storeFactors(float[] factors, byte[] out) {
-            int[] sixths = new int[BLOCKS];
-            for (int first = 0; first < factors.length; first += BLOCKS) {
-                float largest = 0;
-                for (int i = 0; i < BLOCKS; i++) {
-                    largest = Math.max(largest, factors[first + i]);
-                }
-                float unit = Math.min(LARGEST_HALF / OFFSET, largest / LARGEST_SIXTH);
-                unit = Float.float16ToFloat(Float.floatToFloat16(unit));
-                for (int i = 0; i < BLOCKS; i++) {
-                    double units = unit == 0 ? 0 : Math.ceil((double) factors[first + i] / unit);
-                    sixths[i] = (int) Math.min(LARGEST_SIXTH, units);
-                    factors[first + i] = unit * sixths[i];
-                }
-                int at = first / BLOCKS * GROUP_BYTES;
-                storeHalf(Float.floatToFloat16(unit), out, at);
-                storeHalf(Float.floatToFloat16(OFFSET * unit), out, at + 2);
-                for (int i = 0; i < 4; i++) {
-                    byte low = (byte) (sixths[i] | ((sixths[i + 4] >> 4) << 6));
-                    out[at + 4 + i] = low;
-                    out[at + 8 + i] = low;
-                    out[at + 12 + i] = (byte) ((sixths[i + 4] & 15) * 17);
-                }
-            }
-        }
-
-        @Override
-        public void storeCodes(byte[] codes, byte[] out) {
-            for (int first = 0; first < codes.length; first += BLOCKS * VALUES) {
-                int at = first / (BLOCKS * VALUES) * GROUP_BYTES;
-                for (int i = 0; i < VALUES; i++) {
-                    int upper = 0;
-                    for (int pair = 0; pair < BLOCKS / 2; pair++) {
-                        int low = codes[first + 2 * pair * VALUES + i] + OFFSET;
-                        int high = codes[first + (2 * pair + 1) * VALUES + i] + OFFSET;
-                        upper |= ((low >> 4) | (high >> 4) * 2) << (2 * pair);
-                        out[at + LOWER_BITS + pair * VALUES + i] = (byte) ((low & 15) | ((high & 15) << 4));
-                    }
-                    out[at + UPPER_BITS + i] = (byte) upper;
-                }
-            }
-        }
     }
 }

@@ -115,14 +115,12 @@ public interface Kernels extends AutoCloseable {
 
     /**
      * Copies a weight into fewer bits, and says how far the copy is off: per block of 32 values a factor
-     * {@code d = max |w| / L}, as the format can hold it, and {@code q = w / d} in -L..L, rounded to nearest. L is 127 for
-     * Q8_0 and 15 for Q5_K, where q is stored with 16 added, and the minimum of a block is 16 · d. Magnitudes that do not
-     * fit are cut; the norms tell.
+     * {@code d = max |w| / L}, rounded to a half float, and {@code q = w / d} in -L..L, rounded to nearest. L is 127 for
+     * Q8_0 and 15 for Q5_0_R16. Magnitudes that do not fit are cut; the norms tell.
      *
-     * @param w (N, K), any floating data type, K a multiple of the block of {@code copy}
-     * @param copy Q8_0 or Q5_K (N, K)
-     * @param norms (N, 2): bounds from above of ‖w[n] - copy[n]‖ and of the norm of the terms that a product with
-     *     {@code copy[n]} adds up, ‖copy[n]‖ for Q8_0 and ‖d · (q + 32)‖ for Q5_K; tight within 10⁻⁶; infinite for a row
+     * @param w (N, K), any floating data type, K a multiple of 32
+     * @param copy Q8_0 (N, K), or Q5_0_R16 (N rounded up to whole groups, K), of which only the first N rows are written
+     * @param norms (N, 2): bounds from above of ‖w[n] - copy[n]‖ and of ‖copy[n]‖; tight within 10⁻⁶; infinite for a row
      *     with a value that is no finite number, and where float32 cannot hold them
      */
     void coarsen(Tensor w, Tensor copy, Tensor norms);

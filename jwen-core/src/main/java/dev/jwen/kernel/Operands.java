@@ -67,6 +67,9 @@ public final class Operands {
             throw new IllegalArgumentException("out: expected %s [%d, %d] without factors beside it, found %s"
                     .formatted(x.type(), rows.length, x.columns(), out));
         }
+        if (x.type().rowGroup() > 1) {
+            throw new IllegalArgumentException("x: expected rows that follow one another, found " + x);
+        }
         requireNative("x", x);
         requireNative("out", out);
         rowNumbers("rows", rows, x.rows());
@@ -74,11 +77,12 @@ public final class Operands {
 
     /** The operands of {@link Kernels#coarsen}. */
     public static void coarsen(Tensor w, Tensor copy, Tensor norms) {
-        if (copy.type() != DataType.Q8_0 && copy.type() != DataType.Q5_K) {
-            throw new IllegalArgumentException("copy: expected Q8_0 or Q5_K, found " + copy);
+        if (copy.type() != DataType.Q8_0 && copy.type() != DataType.Q5_0_R16) {
+            throw new IllegalArgumentException("copy: expected Q8_0 or Q5_0_R16, found " + copy);
         }
+        int group = copy.type().rowGroup();
         weight("w", w, w.rows(), w.columns());
-        weight("copy", copy, w.rows(), w.columns());
+        weight("copy", copy, Math.ceilDiv(w.rows(), group) * group, w.columns());
         matrix("norms", norms, w.rows(), 2);
     }
 

@@ -16,9 +16,8 @@ import org.jspecify.annotations.Nullable;
  * the copy. By the inequality of Cauchy and Schwarz
  * {@code |w·x - c·x'| = |(w - c)·x + c·(x - x')| <= ‖w - c‖ ‖x‖ + ‖c‖ ‖x - x'‖}. Both products are rounded, each by at most
  * γ times the product of its norms, with γ = n u / (1 - n u), u = 2⁻²⁴ and n the number of roundings that a term can meet
- * [1]; and they may lose tiny terms. Where a code is stored with an offset, its part and that of the offset are two terms,
- * larger than what is left of them: t, with ‖t‖ ≥ ‖c‖, stands for both. Altogether a row is off by at most
- * {@code ‖w - c‖ · α + ‖t‖ · β + ε}, where α, β and ε belong to the activations: {@link Bound}.
+ * [1]; and they may lose tiny terms. Altogether a row is off by at most {@code ‖w - c‖ · α + ‖c‖ · β + ε}, where α, β and ε
+ * belong to the activations: {@link Bound}.
  *
  * <p>[1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition, section 3.1.
  */
@@ -48,7 +47,7 @@ final class CoarseCopy {
     private @Nullable Tensor matrix;
     /** ‖w - c‖ by row. */
     private final float[] lost;
-    /** ‖t‖. */
+    /** ‖c‖. */
     private final float[] kept;
 
     private final float[] mostLost;
@@ -73,6 +72,15 @@ final class CoarseCopy {
         mostKept = new float[mostLost.length];
     }
 
+    /** Rows of a copy of this type: those of the weight, rounded up to whole groups. */
+    static long rows(Tensor weight, DataType type) {
+        return Math.ceilDiv(weight.rows(), type.rowGroup()) * type.rowGroup();
+    }
+
+    long rows() {
+        return rows(weight, type);
+    }
+
     boolean isComplete() {
         return copied == lost.length;
     }
@@ -82,7 +90,8 @@ final class CoarseCopy {
         int rows = Math.min(partRows, lost.length - copied);
         try (Scratch scratch = kernels.scratch()) {
             Tensor norms = scratch.f32(rows, 2);
-            kernels.coarsen(weight.rows(copied, rows), matrix().rows(copied, rows), norms);
+            Tensor copies = matrix().rows(copied, Math.min(partRows, rows() - copied));
+            kernels.coarsen(weight.rows(copied, rows), copies, norms);
             float[] pairs = norms.view(2L * rows).toFloats();
             for (int r = 0; r < rows; r++) {
                 keep(copied + r, pairs[2 * r], pairs[2 * r + 1]);
@@ -94,7 +103,9 @@ final class CoarseCopy {
     private Tensor matrix() {
         Tensor made = matrix;
         if (made == null) {
-            made = pool.take(type, weight.rows(), weight.columns());
+            made = pool.take(type, rows(), weight.columns());
+            // Rows beyond those of the weight are multiplied as well, but never written.
+            made.rows(rows() - type.rowGroup(), type.rowGroup()).segment().fill((byte) 0);
             matrix = made;
         }
         return made;
@@ -111,8 +122,8 @@ final class CoarseCopy {
     /**
      * Coarse logits of all rows.
      *
-     * @param coarse (T, rows)
-     * @param largest (T, blocks of {@value #BLOCK} rows): the largest of each block
+     * @param coarse (T, {@link #rows()}); those beyond the rows of the weight mean nothing
+     * @param largest (T, blocks of {@value #BLOCK} rows): the largest of each block, or more in the last one
      */
     void multiply(Tensor x, Tensor coarse, Tensor largest) {
         kernels.matmul(x, matrix(), coarse);

@@ -8,8 +8,11 @@ final class CoarseLogits {
     private static final int BLOCK = CoarseCopy.BLOCK;
 
     private final CoarseCopy copy;
-    /** By row; negative infinity for the rows that are not counted. */
-    private final float[] logits;
+    private final int vocabulary;
+
+    /** (1, vocabulary or more); negative infinity for the rows that are not counted. */
+    private Tensor logits = Tensor.f32(1, 0);
+
     /** The largest of each block of rows. */
     private final float[] largest;
 
@@ -60,15 +63,15 @@ final class CoarseLogits {
         }
     }
 
-    CoarseLogits(CoarseCopy copy, int rows) {
+    CoarseLogits(CoarseCopy copy, int vocabulary) {
         this.copy = copy;
-        this.logits = new float[rows];
-        this.largest = new float[Math.ceilDiv(rows, BLOCK)];
+        this.vocabulary = vocabulary;
+        this.largest = new float[Math.ceilDiv(vocabulary, BLOCK)];
     }
 
-    /** Takes over row {@code t} of what {@link CoarseCopy#multiply} gave. */
+    /** Takes row {@code t} of what {@link CoarseCopy#multiply} gave, until {@link #reach} has read and changed it. */
     void read(Tensor coarse, Tensor largestOfBlocks, int t, Shortlist wanted) {
-        coarse.decode(t, 0, logits.length, logits, 0);
+        logits = coarse.rows(t, 1);
         largestOfBlocks.decode(t, 0, largest.length, largest, 0);
         shortlist = wanted;
         leave();
@@ -76,8 +79,10 @@ final class CoarseLogits {
 
     /** Takes out what is not counted among the largest; remembers the ones that may be needed nevertheless. */
     private void leave() {
-        if (shortlist.vocabularySize() < logits.length) {
-            Arrays.fill(logits, shortlist.vocabularySize(), logits.length, Float.NEGATIVE_INFINITY);
+        if (shortlist.vocabularySize() < vocabulary) {
+            for (int row = shortlist.vocabularySize(); row < vocabulary; row++) {
+                logits.set(0, row, Float.NEGATIVE_INFINITY);
+            }
             for (int block = shortlist.vocabularySize() / BLOCK; block < largest.length; block++) {
                 measure(block);
             }
@@ -85,7 +90,7 @@ final class CoarseLogits {
         int[] ids = shortlist.lowered();
         lowered = lowered.length < ids.length ? new float[ids.length + ids.length / 2] : lowered;
         for (int i = 0; i < ids.length; i++) {
-            lowered[i] = logits[ids[i]];
+            lowered[i] = logits.get(0, ids[i]);
         }
         leave(ids);
         leave(shortlist.raised());
@@ -93,8 +98,8 @@ final class CoarseLogits {
 
     private void leave(int[] ids) {
         for (int id : ids) {
-            boolean led = logits[id] == largest[id / BLOCK];
-            logits[id] = Float.NEGATIVE_INFINITY;
+            boolean led = logits.get(0, id) == largest[id / BLOCK];
+            logits.set(0, id, Float.NEGATIVE_INFINITY);
             if (led) {
                 measure(id / BLOCK);
             }
@@ -103,8 +108,8 @@ final class CoarseLogits {
 
     private void measure(int block) {
         float max = Float.NEGATIVE_INFINITY;
-        for (int row = block * BLOCK; row < Math.min(logits.length, (block + 1) * BLOCK); row++) {
-            max = Math.max(max, logits[row]);
+        for (int row = block * BLOCK; row < Math.min(vocabulary, (block + 1) * BLOCK); row++) {
+            max = Math.max(max, logits.get(0, row));
         }
         largest[block] = max;
     }
@@ -117,7 +122,7 @@ final class CoarseLogits {
         int last = leaders.length - 1;
         for (int block = 0; block < largest.length; block++) {
             if (largest[block] > leaderLogits[last]) {
-                int end = Math.min(logits.length, (block + 1) * BLOCK);
+                int end = Math.min(vocabulary, (block + 1) * BLOCK);
                 for (int row = block * BLOCK; row < end; row++) {
                     insert(row);
                 }
@@ -134,14 +139,15 @@ final class CoarseLogits {
 
     private void insert(int row) {
         int at = leaders.length - 1;
-        if (logits[row] <= leaderLogits[at]) {
+        float logit = logits.get(0, row);
+        if (logit <= leaderLogits[at]) {
             return;
         }
-        for (; at > 0 && leaderLogits[at - 1] < logits[row]; at--) {
+        for (; at > 0 && leaderLogits[at - 1] < logit; at--) {
             leaderLogits[at] = leaderLogits[at - 1];
             leaders[at] = leaders[at - 1];
         }
-        leaderLogits[at] = logits[row];
+        leaderLogits[at] = logit;
         leaders[at] = row;
     }
 
@@ -158,9 +164,9 @@ final class CoarseLogits {
     void reach(float threshold, CoarseCopy.Bound bound, RowSet rows) {
         for (int block = 0; block < largest.length && !rows.isFull(); block++) {
             if (copy.aboveBlock(block, largest[block], bound) >= threshold) {
-                int end = Math.min(logits.length, (block + 1) * BLOCK);
+                int end = Math.min(vocabulary, (block + 1) * BLOCK);
                 for (int row = block * BLOCK; row < end; row++) {
-                    if (copy.above(row, logits[row], bound) >= threshold) {
+                    if (copy.above(row, logits.get(0, row), bound) >= threshold) {
                         rows.add(row);
                     }
                 }

@@ -19,8 +19,8 @@ import org.jspecify.annotations.Nullable;
  * them in full:
  *
  * <ol>
- *   <li>A copy c of the matrix w in fewer bits gives coarse logits of all rows: half the bytes of bfloat16, or two thirds
- *       of those of 8 bits.
+ *   <li>A copy c of the matrix w in fewer bits gives coarse logits of all rows: a third of the bytes of bfloat16, or two
+ *       thirds of those of 8 bits.
  *   <li>The rows that lead are multiplied again as they are stored. The smallest of the {@code count} results is a
  *       threshold: at least {@code count} logits reach it.
  *   <li>Every row that could reach it, as {@link CoarseCopy} proves, is multiplied as it is stored as well. All others are
@@ -31,18 +31,18 @@ import org.jspecify.annotations.Nullable;
  * in which the result of a row does not depend on the rows beside it. So the logits that come out are the ones of the
  * whole product, bit by bit, and so is what greedy or top-k sampling makes of them.
  *
- * <p>How many rows are multiplied twice: with normally distributed weights of width D the logits deviate by
+ * <p>How many rows are multiplied twice, with a copy of 8 bits: with normally distributed weights of width D the logits deviate by
  * ‖w‖‖x‖/√D, and the bound is 0.0054‖w‖‖x‖ for the copy and about as much where a back end rounds activations to 8 bits.
  * Measured on random matrices of 248,320 rows, for the largest logit and the 20 largest: 4 and 77 rows for D = 1024, 13 and
  * 166 for D = 2560; with float32 activations half of that.
  *
- * <p>Fewer bits, by computation for the same matrices: 6 bits lose 0.021‖w‖ and would leave 40 and 420 rows for D = 1024,
- * 220 and 1,800 for D = 2560; 5 bits lose 0.043‖w‖ and leave 420 and 3,000, 5,100 and 21,000; 4 bits lose 0.086‖w‖, and
- * 6 % to 80 % of all rows would be read again. Eight bits serve every matrix that is stored in 16. One that is stored in 8
- * is copied into 5, where a product with those keeps up with memory: for all but the widest models few of the bytes that are
- * saved are read again.
+ * <p>How many bits: 8 leave so few rows that they serve every matrix stored in 16. 5 bits lose 0.043‖w‖ and leave 420 and
+ * 3,000 rows for D = 1024, 5,100 and 21,000 for D = 2560 (by computation for the same matrices); 4 bits lose 0.086‖w‖, and
+ * 6 % to 80 % of all rows would be read again. So the copy has 5 bits where a product with them keeps up with memory and the rows
+ * that are read again are far fewer bytes than are saved: of all matrices in 8 bits, and of those in 16 with up to
+ * {@value #NARROW} columns.
  *
- * <p>The copy takes 1.0625 or 0.6875 bytes a weight outside the heap, and the stored matrix, of which few rows are then
+ * <p>The copy takes 0.6875 or 1.0625 bytes a weight outside the heap, and the stored matrix, of which few rows are then
  * read, may leave the page cache. It is made a part at a time in the first {@value #PARTS} steps that could have used it,
  * so that no token waits for all of it.
  *
@@ -59,6 +59,9 @@ final class LmHead {
     private static final int MAX_TOKENS = 8;
 
     private static final int WORTHWHILE = 8;
+
+    /** The most columns of a matrix in 16 bits that is copied into 5. */
+    private static final int NARROW = 2048;
 
     /** Rows multiplied as they are stored in one go. */
     private static final int GATHERED_ROWS = 512;
@@ -90,22 +93,26 @@ final class LmHead {
         this.pool = pool;
         this.forbidden = Tensor.f32(0, weight.rows());
         int vocabulary = Math.toIntExact(weight.rows());
-        DataType type = copyType(weight);
-        this.copy = type != null && copyBytes(weight, kernels) > 0
-                ? new CoarseCopy(weight, type, kernels, pool, PARTS)
-                : null;
+        DataType type = copyType(weight, kernels);
+        this.copy = type == null ? null : new CoarseCopy(weight, type, kernels, pool, PARTS);
         this.rows = new CoarseLogits.RowSet(vocabulary, vocabulary / WORTHWHILE);
     }
 
-    /** The type of the coarse copy of an output matrix; null if it is stored in a way that does not gain from one. */
-    private static @Nullable DataType copyType(Tensor weight) {
-        DataType type = switch (weight.type()) {
-            case F32, F16, BF16 -> DataType.Q8_0;
-            case Q8_0 -> DataType.Q5_K;
-            default -> null;
-        };
-        boolean fits = type != null && weight.scale() == null && weight.columns() % type.blockValues() == 0;
-        return fits ? type : null;
+    /** The type of the coarse copy of an output matrix; null if it would gain nothing from one. */
+    private static @Nullable DataType copyType(Tensor weight, Kernels kernels) {
+        List<DataType> worthwhile = weight.scale() != null
+                ? List.of()
+                : switch (weight.type()) {
+                    case F32, F16, BF16 ->
+                        weight.columns() <= NARROW ? List.of(DataType.Q5_0_R16, DataType.Q8_0) : List.of(DataType.Q8_0);
+                    case Q8_0 -> List.of(DataType.Q5_0_R16);
+                    default -> List.of();
+                };
+        return worthwhile.stream()
+                .filter(type ->
+                        weight.columns() % type.blockValues() == 0 && kernels.keepsUpWithMemory(type, weight.columns()))
+                .findFirst()
+                .orElse(null);
     }
 
     /**
@@ -114,10 +121,8 @@ final class LmHead {
      * @param kernels that would multiply with it
      */
     static long copyBytes(Tensor weight, Kernels kernels) {
-        DataType type = copyType(weight);
-        return type != null && kernels.keepsUpWithMemory(type, weight.columns())
-                ? Tensor.sizeBytes(type, weight.rows(), weight.columns())
-                : 0;
+        DataType type = copyType(weight, kernels);
+        return type == null ? 0 : Tensor.sizeBytes(type, CoarseCopy.rows(weight, type), weight.columns());
     }
 
     /** Makes what is missing of the copy now. */
@@ -171,11 +176,11 @@ final class LmHead {
             return false;
         }
         rows.clear();
-        boolean enough = true;
         try (Scratch scratch = kernels.scratch()) {
-            Tensor approximate = scratch.f32(x.rows(), weight.rows());
-            Tensor largest = scratch.f32(x.rows(), Math.ceilDiv(weight.rows(), CoarseCopy.BLOCK));
+            Tensor approximate = scratch.f32(x.rows(), made.rows());
+            Tensor largest = scratch.f32(x.rows(), Math.ceilDiv(made.rows(), CoarseCopy.BLOCK));
             made.multiply(x, approximate, largest);
+            boolean enough = true;
             for (int t = 0; t < x.rows(); t++) {
                 if (t == coarse.size()) {
                     coarse.add(new CoarseLogits(made, Math.toIntExact(weight.rows())));
@@ -183,21 +188,21 @@ final class LmHead {
                 coarse.get(t).read(approximate, largest, t, shortlists.get(t));
                 enough &= coarse.get(t).lead(rows);
             }
+            if (!enough || rows.isFull()) {
+                return false;
+            }
+            forbid(logits);
+            int leaders = rows.size();
+            multiplyStored(x, 0, logits);
+            for (int t = 0; t < x.rows(); t++) {
+                coarse.get(t).reach(coarse.get(t).threshold(logits, t), bounds.get(t), rows);
+            }
+            if (rows.isFull()) {
+                return false;
+            }
+            multiplyStored(x, leaders, logits);
+            return true;
         }
-        if (!enough || rows.isFull()) {
-            return false;
-        }
-        forbid(logits);
-        int leaders = rows.size();
-        multiplyStored(x, 0, logits);
-        for (int t = 0; t < x.rows(); t++) {
-            coarse.get(t).reach(coarse.get(t).threshold(logits, t), bounds.get(t), rows);
-        }
-        if (rows.isFull()) {
-            return false;
-        }
-        multiplyStored(x, leaders, logits);
-        return true;
     }
 
     private void forbid(Tensor logits) {
@@ -206,7 +211,7 @@ final class LmHead {
             Arrays.fill(values, Float.NEGATIVE_INFINITY);
             forbidden = Tensor.f32(values, logits.rows(), logits.columns());
         }
-        logits.copyFrom(forbidden);
+        kernels.copy(forbidden, logits);
     }
 
     /** Multiplies the rows of the set from its {@code start} on as they are stored. */

@@ -35,7 +35,8 @@ public final class Blocks {
      * Decodes {@code count} values that start at byte {@code offset} of {@code source}.
      *
      * @param count whole blocks
-     * @throws IllegalArgumentException if {@code count} is not whole blocks or {@code type} is not floating
+     * @throws IllegalArgumentException if {@code count} is not whole blocks, {@code type} is not floating, or its rows lie
+     *     side by side: those {@link Tensor#decode} reads
      * @throws IndexOutOfBoundsException if source or out is too short; nothing is written then
      */
     public static void decode(DataType type, MemorySegment source, long offset, int count, float[] out, int outOffset) {
@@ -114,7 +115,7 @@ public final class Blocks {
             case IQ2_S -> CodedBlocks::iq2_s;
             case IQ3_XXS -> CodedBlocks::iq3_xxs;
             case IQ3_S -> CodedBlocks::iq3_s;
-            case F32, F16, BF16, F64, I8, I16, I32, I64, U8, BOOL ->
+            case F32, F16, BF16, F64, I8, I16, I32, I64, U8, BOOL, Q5_0_R16 ->
                 throw new IllegalArgumentException("%s does not decode to float32 blocks".formatted(type));
         };
     }

@@ -25,6 +25,8 @@ public enum DataType {
     Q4_1(3, 32, 20),
     Q5_0(6, 32, 22),
     Q5_1(7, 32, 24),
+    /** The numbers of Q5_0, 16 rows side by side: {@link SideBySide}. Never in files. */
+    Q5_0_R16(-1, 32, 22),
     Q8_0(8, 32, 34),
     Q2_K(10, 256, 84),
     Q3_K(11, 256, 110),
@@ -68,6 +70,11 @@ public enum DataType {
     /** Bytes of one block. */
     public int blockBytes() {
         return blockBytes;
+    }
+
+    /** Rows that lie side by side in memory: a tensor holds whole groups of them. 1 where each row is a run of its own. */
+    public int rowGroup() {
+        return this == Q5_0_R16 ? SideBySide.ROWS : 1;
     }
 
     /** True when several values share a block, so that a single value cannot be addressed. */

@@ -85,7 +85,10 @@ public final class Tensor {
         return tensor;
     }
 
-    /** Bytes of a tensor of this type and shape; throws if a row is not whole blocks or the product overflows. */
+    /**
+     * Bytes of a tensor of this type and shape; throws if a row is not whole blocks, the rows are not whole groups, or the
+     * product overflows.
+     */
     public static long sizeBytes(DataType type, long... shape) {
         if (shape.length == 0) {
             return type.bytes(1);
@@ -97,7 +100,15 @@ public final class Tensor {
             }
             bytes = Math.multiplyExact(bytes, shape[i]);
         }
+        requireGroups(type, bytes / Math.max(1, type.bytes(shape[shape.length - 1])));
         return bytes;
+    }
+
+    private static void requireGroups(DataType type, long rows) {
+        if (rows % type.rowGroup() != 0) {
+            throw new IllegalArgumentException(
+                    "%d rows are not whole groups of %s, which holds %d".formatted(rows, type, type.rowGroup()));
+        }
     }
 
     public DataType type() {
@@ -189,6 +200,8 @@ public final class Tensor {
     public Tensor rows(long from, long count) {
         requireNoScale("rows");
         Objects.checkFromIndexSize(from, count, rows);
+        requireGroups(type, from);
+        requireGroups(type, count);
         long rowBytes = rowBytes();
         return new Tensor(
                 type, new long[] {count, columns()}, segment.asSlice(from * rowBytes, count * rowBytes), null);
@@ -232,7 +245,14 @@ public final class Tensor {
     public void decode(long row, long column, int count, float[] out, int outOffset) {
         Objects.checkIndex(row, rows);
         Objects.checkFromIndexSize(column, count, columns());
-        Blocks.decode(type, segment, row * rowBytes() + type.bytes(column), count, out, outOffset);
+        if (type == DataType.Q5_0_R16) {
+            type.bytes(column); // whole blocks
+            type.bytes(count);
+            Objects.checkFromIndexSize(outOffset, count, out.length);
+            SideBySide.decode(segment, row, columns(), column, count, out, outOffset);
+        } else {
+            Blocks.decode(type, segment, row * rowBytes() + type.bytes(column), count, out, outOffset);
+        }
         if (scale != null) {
             long scaleColumns = Math.ceilDiv(columns(), scale.blockColumns());
             applyScale(scale, row / scale.blockRows() * scaleColumns, column, count, out, outOffset);

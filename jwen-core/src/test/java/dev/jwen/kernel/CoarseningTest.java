@@ -60,9 +60,13 @@ class CoarseningTest {
     }
 
     private static Tensor copyOf(Kernels kernels, Tensor w, DataType type, Tensor norms) {
-        Tensor copy = Tensor.allocate(Arena.ofAuto(), type, w.rows(), w.columns());
+        Tensor copy = Tensor.allocate(Arena.ofAuto(), type, wholeGroups(type, w.rows()), w.columns());
         kernels.coarsen(w, copy, norms);
         return copy;
+    }
+
+    private static long wholeGroups(DataType type, long rows) {
+        return Math.ceilDiv(rows, type.rowGroup()) * type.rowGroup();
     }
 
     @ParameterizedTest(autoCloseArguments = false)
@@ -88,11 +92,9 @@ class CoarseningTest {
                     if (!allFinite(original)) {
                         continue; // what does not fit the type
                     }
-                    checkNorms(original, copy.toFloats(), new float[copy.toFloats().length], norms, columns);
-                    if (columns % DataType.Q5_K.blockValues() == 0) {
-                        Tensor five = copyOf(kernels, w, DataType.Q5_K, norms);
-                        checkNorms(original, five.toFloats(), offsets(five), norms, columns);
-                    }
+                    checkNorms(original, copy.toFloats(), norms, columns);
+                    Tensor five = copyOf(kernels, w, DataType.Q5_0_R16, norms);
+                    checkNorms(original, five.toFloats(), norms, columns);
                 }
             }
         }
@@ -107,30 +109,14 @@ class CoarseningTest {
         return true;
     }
 
-    /** Twice the minimum of the block of each value: what the terms of a product have beside the value. */
-    private static float[] offsets(Tensor fiveBits) {
-        int bytes = (int) DataType.Q5_K.bytes(DataType.Q5_K.blockValues());
-        Tensor zeros = Tensor.allocate(Arena.ofAuto(), DataType.Q5_K, fiveBits.rows(), fiveBits.columns());
-        zeros.segment().copyFrom(fiveBits.segment());
-        for (long block = 0; block < zeros.segment().byteSize(); block += bytes) {
-            zeros.segment().asSlice(block + 16, bytes - 16).fill((byte) 0); // all codes 0: minus the minima remain
-        }
-        float[] offsets = zeros.toFloats();
-        for (int i = 0; i < offsets.length; i++) {
-            offsets[i] *= -2;
-        }
-        return offsets;
-    }
-
-    private static void checkNorms(float[] original, float[] copy, float[] offsets, Tensor norms, int columns) {
+    private static void checkNorms(float[] original, float[] copy, Tensor norms, int columns) {
         for (int r = 0; r < norms.rows(); r++) {
             double lost = 0;
             double kept = 0;
             for (int i = r * columns; i < (r + 1) * columns; i++) {
                 double difference = (double) original[i] - copy[i];
                 lost += difference * difference;
-                double term = (double) copy[i] + offsets[i];
-                kept += term * term;
+                kept += (double) copy[i] * copy[i];
             }
             checkNorm(norms.get(r, 0), Math.sqrt(lost));
             checkNorm(norms.get(r, 1), Math.sqrt(kept));
@@ -157,7 +143,7 @@ class CoarseningTest {
     void inFiveBitsTheyLoseAsMuchAsCodesOfThirtyOneStepsDo(Kernels kernels) {
         Tensor norms = Tensor.f32(64, 2);
         Tensor w = weight(DataType.Q8_0, 64, 1024, i -> random.nextGaussian() * 0.02);
-        copyOf(kernels, w, DataType.Q5_K, norms);
+        copyOf(kernels, w, DataType.Q5_0_R16, norms);
         for (int r = 0; r < 64; r++) {
             assertThat(norms.get(r, 0) / (0.02 * 32)).isBetween(0.04, 0.05);
         }
@@ -196,40 +182,42 @@ class CoarseningTest {
             for (int columns : new int[] {32, 64, 96, 256, 288, 512, 1024, 1056, 2560}) {
                 Tensor w = type == DataType.Q8_0 ? extremeBlocks(rows, columns) : extremes(type, rows, columns);
                 checkDefinition(w, DataType.Q8_0);
-                if (columns % DataType.Q5_K.blockValues() == 0) {
-                    checkDefinition(w, DataType.Q5_K);
-                }
+                checkDefinition(w, DataType.Q5_0_R16);
             }
         }
     }
 
-    /** The copies, with a row before and one behind that nothing may write to. */
+    /** The copies, with rows before and behind that nothing may write to. */
     private static void checkDefinition(Tensor w, DataType to) {
         int rows = Math.toIntExact(w.rows());
-        Tensor expected = unwritten(to, rows + 2, w.columns());
+        int group = to.rowGroup();
+        long copied = wholeGroups(to, rows);
+        Tensor expected = unwritten(to, copied + 2L * group, w.columns());
         Tensor expectedNorms = Tensor.f32(rows + 2, 2);
-        Coarsening.rows(w, 0, rows, expected.rows(1, rows), expectedNorms.rows(1, rows));
+        Coarsening.rows(w, 0, rows, expected.rows(group, copied), expectedNorms.rows(1, rows));
         for (Kernels kernels : KERNELS) {
-            Tensor copy = unwritten(to, rows + 2, w.columns());
+            Tensor copy = unwritten(to, copied + 2L * group, w.columns());
             Tensor norms = Tensor.f32(rows + 2, 2);
-            kernels.coarsen(w, copy.rows(1, rows), norms.rows(1, rows));
-            for (int r = 0; r < rows + 2; r++) {
-                String place = "%s, %s to %s, row %d".formatted(kernels.name(), w, to, r - 1);
-                assertThat(copy.rows(r, 1)
-                                .segment()
-                                .mismatch(expected.rows(r, 1).segment()))
-                        .as(place)
+            kernels.coarsen(w, copy.rows(group, copied), norms.rows(1, rows));
+            for (long r = 0; r < expected.rows(); r += group) {
+                Tensor there = expected.rows(r, group);
+                assertThat(copy.rows(r, group).segment().mismatch(there.segment()))
+                        .as("%s, %s to %s, row %d", kernels.name(), w, to, r - group)
                         .isEqualTo(-1);
+            }
+            for (int r = 0; r < rows + 2; r++) {
                 for (int i = 0; i < 2; i++) {
                     float norm = expectedNorms.get(r, i);
                     // The order of the sums may differ, by far less than one float from the next.
-                    assertThat(norms.get(r, i)).as(place).isBetween(Math.nextDown(norm), Math.nextUp(norm));
+                    assertThat(norms.get(r, i))
+                            .as("%s, %s to %s, row %d", kernels.name(), w, to, r - 1)
+                            .isBetween(Math.nextDown(norm), Math.nextUp(norm));
                 }
             }
         }
     }
 
-    private static Tensor unwritten(DataType type, int rows, long columns) {
+    private static Tensor unwritten(DataType type, long rows, long columns) {
         Tensor tensor = Tensor.allocate(Arena.ofAuto(), type, rows, columns);
         tensor.segment().fill((byte) 0x55);
         return tensor;
@@ -381,6 +369,11 @@ class CoarseningTest {
         assertThatThrownBy(() -> kernels.gather(w, new int[] {4}, Tensor.f32(1, 64)))
                 .hasMessageContaining("row 4 of a matrix with 4 rows");
         assertThatThrownBy(() -> kernels.coarsen(w, Tensor.f32(4, 64), Tensor.f32(4, 2)))
-                .hasMessageContaining("expected Q8_0 or Q5_K");
+                .hasMessageContaining("expected Q8_0 or Q5_0_R16");
+        Tensor sideBySide = Tensor.allocate(Arena.ofAuto(), DataType.Q5_0_R16, 16, 64);
+        assertThatThrownBy(() -> kernels.coarsen(Tensor.f32(17, 64), sideBySide, Tensor.f32(17, 2)))
+                .hasMessageContaining("expected a floating type [32, 64]");
+        assertThatThrownBy(() -> kernels.gather(sideBySide, new int[16], sideBySide))
+                .hasMessageContaining("expected rows that follow one another, found Q5_0_R16 [16, 64]");
     }
 }

@@ -109,7 +109,9 @@ class LmHeadTest {
                     for (int count : new int[] {1, 2, 20}) {
                         Tensor x = gaussian(DataType.F32, 1, columns, 3);
                         int read = check(head, weight, kernels, x, Shortlist.largest(count, rows));
-                        assertThat(read).isLessThanOrEqualTo(rows > 4000 && isCopied ? rows / 8 : rows);
+                        // Of so few rows too many could be among so many, if they are known to five bits only.
+                        boolean isProvable = count < 20 || columns < 768;
+                        assertThat(read).isLessThanOrEqualTo(rows > 4000 && isCopied && isProvable ? rows / 8 : rows);
                     }
                 }
             }
@@ -119,16 +121,20 @@ class LmHeadTest {
     /** Five bits are worth their reading only where products with them are as fast as memory. */
     @ParameterizedTest(autoCloseArguments = false)
     @MethodSource("kernels")
-    void eightBitsAreCopiedWhereFiveKeepUpWithMemory(Kernels kernels) {
+    void theCopyHasFiveBitsWhereTheyKeepUpWithMemory(Kernels kernels) {
         for (int columns : new int[] {768, 1056}) {
-            Tensor weight = gaussian(DataType.Q8_0, 2048, columns, 0.02);
-            boolean keepsUp = columns % 256 == 0 && kernels.keepsUpWithMemory(DataType.Q5_K, columns);
-            assertThat(LmHead.copyBytes(weight, kernels)).isEqualTo(keepsUp ? 2048L * columns / 256 * 176 : 0);
-            LmHead head = head(weight, kernels);
+            boolean keepsUp = kernels.keepsUpWithMemory(DataType.Q5_0_R16, columns);
+            Tensor eight = gaussian(DataType.Q8_0, 2041, columns, 0.02);
+            assertThat(LmHead.copyBytes(eight, kernels)).isEqualTo(keepsUp ? 2048L * columns / 32 * 22 : 0);
+            LmHead head = head(eight, kernels);
             Tensor x = gaussian(DataType.F32, 2, columns, 1);
             Shortlist shortlist = Shortlist.largest(1, 2000);
-            int read = check(head, weight, kernels, x, shortlist, shortlist);
-            assertThat(read < 2048).isEqualTo(keepsUp);
+            int read = check(head, eight, kernels, x, shortlist, shortlist);
+            assertThat(read < 2041).isEqualTo(keepsUp);
+            Tensor sixteen = gaussian(DataType.BF16, 2041, columns, 0.02);
+            boolean keepsUpInEight = kernels.keepsUpWithMemory(DataType.Q8_0, columns);
+            assertThat(LmHead.copyBytes(sixteen, kernels))
+                    .isEqualTo(keepsUp ? 2048L * columns / 32 * 22 : keepsUpInEight ? 2041L * columns / 32 * 34 : 0);
         }
     }
 
@@ -270,13 +276,14 @@ class LmHeadTest {
                     type, 500, columns, i -> 0.02 * random.nextGaussian() * (random.nextInt(50) == 0 ? outliers : 1));
             Tensor x = matrix(
                     DataType.F32, 2, columns, i -> random.nextGaussian() * (random.nextInt(50) == 0 ? outliers : 1));
-            CoarseCopy copy = new CoarseCopy(weight, isSmall ? DataType.Q5_K : DataType.Q8_0, kernels, pool, 1);
+            DataType copied = round % 2 == 0 ? DataType.Q5_0_R16 : DataType.Q8_0;
+            CoarseCopy copy = new CoarseCopy(weight, copied, kernels, pool, 1);
             copy.makePart();
             Tensor logits = Tensor.f32(2, 500);
             kernels.matmul(x, weight, logits);
             List<CoarseCopy.Bound> bounds = copy.bounds(x);
             assertThat(bounds).isNotNull();
-            Tensor coarse = Tensor.f32(2, 500);
+            Tensor coarse = Tensor.f32(2, copy.rows());
             Tensor largest = Tensor.f32(2, Math.ceilDiv(500, CoarseCopy.BLOCK));
             copy.multiply(x, coarse, largest);
             for (int t = 0; t < 2; t++) {

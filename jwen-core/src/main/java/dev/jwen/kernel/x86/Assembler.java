@@ -158,6 +158,22 @@ final class Assembler {
         put(index);
     }
 
+    /** Writes 16-bit lane {@code index} of {@code source} (0 to 15). */
+    void extractWord(Memory dst, int source, int index) {
+        extract(0x15, dst, source, index);
+    }
+
+    /** Writes 32-bit lane {@code index} of {@code source} (0 to 15). */
+    void extractDword(Memory dst, int source, int index) {
+        extract(0x16, dst, source, index);
+    }
+
+    private void extract(int opcode, Memory dst, int source, int index) {
+        put(0xc4, clear(source & 8, 0x80) | clear(dst.indexBit(), 0x40) | clear(dst.baseBit(), 0x20) | 3, 0x79, opcode);
+        modRm(source, dst, 1, 1);
+        put(index);
+    }
+
     /** Writes the lowest float of {@code source} (0 to 15). */
     void storeFloat(Memory dst, int source) {
         put(0xc4, clear(source & 8, 0x80) | clear(dst.indexBit(), 0x40) | clear(dst.baseBit(), 0x20) | 1, 0x7a, 0x11);

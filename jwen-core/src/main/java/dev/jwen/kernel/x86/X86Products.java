@@ -6,6 +6,7 @@ import dev.jwen.kernel.DeltaStep;
 import dev.jwen.kernel.ProductTile;
 import dev.jwen.kernel.RowLoops;
 import dev.jwen.tensor.DataType;
+import dev.jwen.tensor.SideBySide;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -111,7 +112,9 @@ public final class X86Products implements AutoCloseable {
         this.books = new Books(arena, this.set, mayPermute && cpu.vbmi());
         this.cacheBytes = cpu.secondLevelCacheBytes() == 0 ? UNKNOWN_CACHE : cpu.secondLevelCacheBytes();
         for (DataType type : DataType.values()) {
-            Packing packing = Unpacker.packing(type, this.set);
+            Packing packing = SideBySideWriter.supports(type, this.set)
+                    ? Packing.integers(5, 1, false)
+                    : Unpacker.packing(type, this.set);
             if (packing != null) {
                 formats.put(type, new Format(type, packing, new AtomicReferenceArray<>(KERNELS)));
             }
@@ -199,7 +202,8 @@ public final class X86Products implements AutoCloseable {
 
     /** See {@link dev.jwen.kernel.Kernels#keepsUpWithMemory}. */
     boolean keepsUpWithMemory(DataType type, long columns) {
-        return RowWriter.mostTokens(type, columns, set) > 0;
+        return RowWriter.mostTokens(type, columns, set) > 0
+                || (SideBySideWriter.supports(type, set) && columns % SideBySide.COLUMNS == 0);
     }
 
     /** Bytes that {@link #product} needs as a buffer of its own for each thread. */
@@ -252,6 +256,7 @@ public final class X86Products implements AutoCloseable {
      *
      * @param w (N, K); {@link #supports(Tensor)} must be true
      * @param activations (tokens, K) in the form {@code activations(w, tokens)}
+     * @param fromRow like {@code toRow} a multiple of the row group of the type
      * @param out float32; value (t, r) is at index {@code t * outStride + r}
      * @param outStride in floats
      * @param packBuffer {@link #packBytes} bytes, aligned to 64, that no other thread uses meanwhile
@@ -281,6 +286,10 @@ public final class X86Products implements AutoCloseable {
             applyFactors(w, fromRow, toRow, tokens, out, outStride);
             return;
         }
+        if (w.type().rowGroup() > 1) {
+            sideBySide(w, format, fromRow, toRow, x, tokens, out, outStride);
+            return;
+        }
         if (tokens <= format.packing.maxTokens(set)) {
             rows(new Product(w, format, 0, w.columns(), x, tokens, out, 0, outStride, packBuffer), fromRow, toRow);
             applyFactors(w, fromRow, toRow, tokens, out, outStride);
@@ -304,13 +313,34 @@ public final class X86Products implements AutoCloseable {
         applyFactors(w, fromRow, toRow, tokens, out, outStride);
     }
 
+    private void sideBySide(
+            Tensor w, Format format, int fromRow, int toRow, long x, int tokens, MemorySegment out, long outStride) {
+        int groups = (toRow - fromRow) / SideBySide.ROWS;
+        long panels = w.columns() / SideBySide.COLUMNS;
+        long tokenBytes = Activations.INT8.bytes(w.columns());
+        for (int first = 0; first < tokens && groups > 0; first += SideBySideWriter.MAX_TOKENS) {
+            int count = Math.min(SideBySideWriter.MAX_TOKENS, tokens - first);
+            MachineCode.call(
+                    kernel(format, count),
+                    w.segment().address() + fromRow * w.rowBytes(),
+                    x + first * tokenBytes,
+                    panels,
+                    out.address() + 4 * (first * outStride + fromRow),
+                    groups,
+                    tokenBytes,
+                    4 * outStride,
+                    0,
+                    0);
+        }
+    }
+
     /**
      * Blocks of about the same number of tokens in which {@link #product} works: the records of a block, for the columns
      * that are packed at once, take half the second-level cache and stay there for all rows.
      */
     int tokenBlocks(Tensor w, int tokens) {
         Format format = format(w.type());
-        if (tokens <= format.packing.maxTokens(set)) {
+        if (tokens <= format.packing.maxTokens(set) || w.type().rowGroup() > 1) {
             return 1;
         }
         long bytes = format.packing.activations().offset(chunkColumns(format, w.columns()));
@@ -363,6 +393,11 @@ public final class X86Products implements AutoCloseable {
                     "the x86 kernels cannot multiply %s with %d columns".formatted(w.type(), w.columns()));
         }
         Objects.checkFromToIndex(fromRow, toRow, w.rows());
+        int rowGroup = w.type().rowGroup();
+        if (fromRow % rowGroup != 0 || toRow % rowGroup != 0) {
+            throw new IllegalArgumentException(
+                    "rows %d to %d are not whole groups of %d".formatted(fromRow, toRow, rowGroup));
+        }
         require(w.segment(), w.rows() * w.rowBytes(), "w");
         require(activations, tokens * activations(w, tokens).bytes(w.columns()), "activations");
         require(out, tokens == 0 ? 0 : 4 * ((tokens - 1) * outStride + toRow), "out");
@@ -427,8 +462,22 @@ public final class X86Products implements AutoCloseable {
         }
         return coarseRows.computeIfAbsent(List.of(from, to), types -> {
             MemorySegment code = MachineCode.install(CoarseningWriter.write(from, to), arena);
-            return (w, rows, columns, copy, norms) ->
-                    MachineCode.call(code, w, copy, norms, rows, columns / to.blockValues(), 0, 0, 0, 0);
+            int most = to.rowGroup() > 1 ? to.rowGroup() : Integer.MAX_VALUE;
+            return (w, rows, columns, copy, norms) -> {
+                for (int row = 0; row < rows; row += Math.min(most, rows - row)) {
+                    MachineCode.call(
+                            code,
+                            w + from.bytes(columns) * row,
+                            copy + to.bytes(columns) * row,
+                            norms + 8L * row,
+                            Math.min(most, rows - row),
+                            columns / Activations.VALUES,
+                            0,
+                            0,
+                            0,
+                            0);
+                }
+            };
         });
     }
 
@@ -624,6 +673,8 @@ public final class X86Products implements AutoCloseable {
         byte[] code;
         if (which == PACK) {
             code = writer.pack(format.type, format.packing);
+        } else if (which < TILE && format.type.rowGroup() > 1) {
+            code = SideBySideWriter.write(which);
         } else if (which < TILE) {
             code = writer.direct(format.type, format.packing, which);
         } else if (which < TILE_OF_TWO) {

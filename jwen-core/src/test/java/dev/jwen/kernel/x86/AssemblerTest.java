@@ -203,6 +203,9 @@ class AssemblerTest {
                 "{vex3} vpinsrw xmm5, xmm5, [r9 + r11*1 + 100], 7",
                 a -> a.insertWord(5, Memory.at(9, 11, 1, 100), 7));
         add(cases, 64, "{vex3} vpinsrw xmm13, xmm13, [rdi + 1000], 0", a -> a.insertWord(13, Memory.at(7, 1000), 0));
+        add(cases, 64, "vpextrw [rsi], xmm12, 0", a -> a.extractWord(Memory.at(6, 0), 12, 0));
+        add(cases, 64, "vpextrw [r9 + r11 + 100], xmm5, 7", a -> a.extractWord(Memory.at(9, 11, 1, 100), 5, 7));
+        add(cases, 64, "vpextrd [rax + 256], xmm13, 3", a -> a.extractDword(Memory.at(0, 256), 13, 3));
         add(cases, 64, "{vex3} vmovss [rcx], xmm3", a -> a.storeFloat(Memory.at(1, 0), 3));
         add(cases, 64, "{vex3} vmovss [r10 + r11*1 + 100], xmm13", a -> a.storeFloat(Memory.at(10, 11, 1, 100), 13));
         add(cases, 64, "vzeroupper", Assembler::vzeroupper);
