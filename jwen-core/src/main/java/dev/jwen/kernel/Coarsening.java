@@ -76,6 +76,14 @@ public final class Coarsening {
         }
     }
 
+    /** Makes the rows of a copy beyond those of {@code w} zeros. */
+    public static void pad(Tensor w, Tensor copy) {
+        int columns = Math.toIntExact(w.columns());
+        for (long row = w.rows(); row < copy.rows(); row++) {
+            SideBySide.store(copy, row, new short[columns / VALUES], new byte[columns]);
+        }
+    }
+
     private void row(Tensor w, int row, Tensor copy, Tensor norms) {
         w.decode(row, 0, values.length, values, 0);
         boolean finite = scale();

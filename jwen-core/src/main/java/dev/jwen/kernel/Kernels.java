@@ -119,7 +119,7 @@ public interface Kernels extends AutoCloseable {
      * Q8_0 and 15 for Q5_0_R16. Magnitudes that do not fit are cut; the norms tell.
      *
      * @param w (N, K), any floating data type, K a multiple of 32
-     * @param copy Q8_0 (N, K), or Q5_0_R16 (N rounded up to whole groups, K), of which only the first N rows are written
+     * @param copy Q8_0 (N, K), or Q5_0_R16 (N rounded up to whole groups, K), whose last rows become zeros
      * @param norms (N, 2): bounds from above of ‖w[n] - copy[n]‖ and of ‖copy[n]‖; tight within 10⁻⁶; infinite for a row
      *     with a value that is no finite number, and where float32 cannot hold them
      */

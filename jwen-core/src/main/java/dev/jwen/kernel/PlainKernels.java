@@ -157,6 +157,7 @@ public final class PlainKernels implements Kernels {
                 Math.toIntExact(w.rows()),
                 Coarsening.GRAIN,
                 (worker, from, to) -> Coarsening.rows(w, from, to, copy, norms));
+        Coarsening.pad(w, copy);
     }
 
     @Override

@@ -104,8 +104,6 @@ final class CoarseCopy {
         Tensor made = matrix;
         if (made == null) {
             made = pool.take(type, rows(), weight.columns());
-            // Rows beyond those of the weight are multiplied as well, but never written.
-            made.rows(rows() - type.rowGroup(), type.rowGroup()).segment().fill((byte) 0);
             matrix = made;
         }
         return made;

@@ -117,6 +117,7 @@ public final class VectorRows {
             long source = Lanes.address(w, from);
             rows.copy(source, to - from, w.columns(), Lanes.address(copy, from), Lanes.address(norms, from));
         });
+        Coarsening.pad(w, copy);
     }
 
     /** See {@link dev.jwen.kernel.Kernels#copy}. */
