@@ -86,6 +86,9 @@ final class RowWriter {
 
     private static final int CACHE_LINE = 64;
 
+    /** So much stays in the first-level cache while weights stream through it. */
+    private static final long ACTIVATION_BYTES = 20 << 10;
+
     // Vector registers. Behind these come, for each token: the scales of a step, its sums, its minima; then constants.
     private static final int CODES = 0;
     private static final int DOTS = 1;
@@ -117,19 +120,23 @@ final class RowWriter {
     }
 
     /**
-     * For how many tokens there are kernels for rows of this format and length: as many as are multiplied faster so than in
-     * groups of rows, which unpack a code once for all tokens but read 16 runs of memory side by side.
+     * How many tokens at most are multiplied with rows of this format and length one by one: 0 where there is no kernel, and
+     * otherwise as many as are multiplied faster so than in groups of rows, which unpack a code once for all tokens but read
+     * 16 runs of memory side by side.
      */
     static int mostTokens(DataType type, long columns, InstructionSet set) {
-        if (set.vectorBytes() != 64 || columns % COLUMNS != 0) {
+        Packing packing = Unpacker.packing(type, set);
+        if (set.vectorBytes() != 64 || columns == 0 || columns % COLUMNS != 0 || packing == null) {
             return 0;
         }
-        return switch (type) {
+        int most = switch (type) {
             case F32, F16, BF16, Q8_0 -> MAX_TOKENS;
             case Q5_K, Q6_K -> 2;
             case Q4_0, Q4_K -> 1;
             default -> 0;
         };
+        return Math.min(
+                most, (int) Math.max(1, ACTIVATION_BYTES / activations(packing).bytes(columns)));
     }
 
     /** The form in which the activations of so few tokens are multiplied. */
