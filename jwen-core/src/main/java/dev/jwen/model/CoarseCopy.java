@@ -47,11 +47,12 @@ final class CoarseCopy {
     private @Nullable Tensor matrix;
     /** ‖w - c‖ by row. */
     private final float[] lost;
-    /** ‖c‖. */
-    private final float[] kept;
-
+    /** The largest of a block of rows. */
     private final float[] mostLost;
+
+    /** The largest ‖c‖ of a block of rows. */
     private final float[] mostKept;
+
     private double largestNorm;
     private int copied;
 
@@ -67,7 +68,6 @@ final class CoarseCopy {
         int rows = Math.toIntExact(weight.rows());
         partRows = Math.ceilDiv(Math.ceilDiv(rows, parts), BLOCK) * BLOCK;
         lost = new float[rows];
-        kept = new float[rows];
         mostLost = new float[Math.ceilDiv(rows, BLOCK)];
         mostKept = new float[mostLost.length];
     }
@@ -111,7 +111,6 @@ final class CoarseCopy {
 
     private void keep(int row, float rowLost, float rowKept) {
         lost[row] = rowLost;
-        kept[row] = rowKept;
         mostLost[row / BLOCK] = Math.max(mostLost[row / BLOCK], rowLost);
         mostKept[row / BLOCK] = Math.max(mostKept[row / BLOCK], rowKept);
         largestNorm = Math.max(largestNorm, (double) rowLost + rowKept);
@@ -187,7 +186,7 @@ final class CoarseCopy {
 
     /** The largest that the logit of {@code row} can be. */
     float above(int row, float coarse, Bound bound) {
-        return coarse + (lost[row] * bound.alpha + kept[row] * bound.beta + bound.epsilon);
+        return coarse + (lost[row] * bound.alpha + mostKept[row / BLOCK] * bound.beta + bound.epsilon);
     }
 
     /** The largest that a logit can be in block {@code block} of rows, of which the largest is {@code coarse}. */

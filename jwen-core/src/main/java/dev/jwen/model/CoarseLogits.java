@@ -13,6 +13,9 @@ final class CoarseLogits {
     /** (1, vocabulary or more); negative infinity for the rows that are not counted. */
     private Tensor logits = Tensor.f32(1, 0);
 
+    /** Those of one block. */
+    private final float[] some = new float[BLOCK];
+
     /** The largest of each block of rows. */
     private final float[] largest;
 
@@ -108,10 +111,18 @@ final class CoarseLogits {
 
     private void measure(int block) {
         float max = Float.NEGATIVE_INFINITY;
-        for (int row = block * BLOCK; row < Math.min(vocabulary, (block + 1) * BLOCK); row++) {
-            max = Math.max(max, logits.get(0, row));
+        int count = readBlock(block);
+        for (int i = 0; i < count; i++) {
+            max = Math.max(max, some[i]);
         }
         largest[block] = max;
+    }
+
+    /** Copies the logits of a block, of which there may be fewer in the last one, to {@link #some}. */
+    private int readBlock(int block) {
+        int count = Math.min(BLOCK, vocabulary - block * BLOCK);
+        logits.decode(0, (long) block * BLOCK, count, some, 0);
+        return count;
     }
 
     /** Adds the rows that lead, and those that are needed in any case; false if there are too few rows to choose from. */
@@ -122,9 +133,9 @@ final class CoarseLogits {
         int last = leaders.length - 1;
         for (int block = 0; block < largest.length; block++) {
             if (largest[block] > leaderLogits[last]) {
-                int end = Math.min(vocabulary, (block + 1) * BLOCK);
-                for (int row = block * BLOCK; row < end; row++) {
-                    insert(row);
+                int count = readBlock(block);
+                for (int i = 0; i < count; i++) {
+                    insert(block * BLOCK + i, some[i]);
                 }
             }
         }
@@ -137,9 +148,8 @@ final class CoarseLogits {
         return leaderLogits[last] != Float.NEGATIVE_INFINITY;
     }
 
-    private void insert(int row) {
+    private void insert(int row, float logit) {
         int at = leaders.length - 1;
-        float logit = logits.get(0, row);
         if (logit <= leaderLogits[at]) {
             return;
         }
@@ -164,10 +174,10 @@ final class CoarseLogits {
     void reach(float threshold, CoarseCopy.Bound bound, RowSet rows) {
         for (int block = 0; block < largest.length && !rows.isFull(); block++) {
             if (copy.aboveBlock(block, largest[block], bound) >= threshold) {
-                int end = Math.min(vocabulary, (block + 1) * BLOCK);
-                for (int row = block * BLOCK; row < end; row++) {
-                    if (copy.above(row, logits.get(0, row), bound) >= threshold) {
-                        rows.add(row);
+                int count = readBlock(block);
+                for (int i = 0; i < count; i++) {
+                    if (copy.above(block * BLOCK + i, some[i], bound) >= threshold) {
+                        rows.add(block * BLOCK + i);
                     }
                 }
             }

@@ -124,8 +124,10 @@ public final class VectorRows {
     public void copy(Tensor x, Tensor out) {
         Operands.matrix("x", x, x.rows(), x.columns());
         Operands.matrix("out", out, x.rows(), x.columns());
-        forEachRow(out, (worker, row) -> {
-            MemorySegment.copy(RAM, Lanes.address(x, row), RAM, Lanes.address(out, row), out.rowBytes());
+        pool.run(Math.toIntExact(Math.ceilDiv(x.size(), GRAIN)), 1, (worker, from, to) -> {
+            long first = (long) from * GRAIN;
+            long count = Math.min((long) to * GRAIN, x.size()) - first;
+            MemorySegment.copy(RAM, Lanes.address(x, 0) + 4 * first, RAM, Lanes.address(out, 0) + 4 * first, 4 * count);
         });
     }
 

@@ -115,17 +115,26 @@ public enum Activations {
      * {@link #INT8_ROW} are those of {@link #INT8}, which can be read more simply.
      */
     public void restore(MemorySegment records, long from, int columns, MemorySegment x, long to) {
-        for (int i = 0; i < columns; i++) {
-            int index = i % VALUES;
-            long record = from + offset(i - index);
-            float value = switch (this) {
-                case INT8 ->
-                    records.get(Tensor.FLOAT, record + SCALE) * records.get(ValueLayout.JAVA_BYTE, record + index);
-                case BF16 -> Float.intBitsToFloat(records.get(SHORT, record + 2L * index) << 16);
-                case F32 -> records.get(Tensor.FLOAT, record + 4L * index);
+        byte[] codes = new byte[VALUES];
+        for (int i = 0; i < columns; i += VALUES, to += 4L * VALUES) {
+            long record = from + offset(i);
+            switch (this) {
+                case INT8 -> {
+                    float scale = records.get(Tensor.FLOAT, record + SCALE);
+                    MemorySegment.copy(records, ValueLayout.JAVA_BYTE, record, codes, 0, VALUES);
+                    for (int j = 0; j < VALUES; j++) {
+                        x.set(Tensor.FLOAT, to + 4L * j, scale * codes[j]);
+                    }
+                }
+                case BF16 -> {
+                    for (int j = 0; j < VALUES; j++) {
+                        int bits = records.get(SHORT, record + 2L * j) << 16;
+                        x.set(Tensor.FLOAT, to + 4L * j, Float.intBitsToFloat(bits));
+                    }
+                }
+                case F32 -> MemorySegment.copy(records, record, x, to, 4L * VALUES);
                 case INT8_ROW -> throw new UnsupportedOperationException("restore " + INT8);
-            };
-            x.set(Tensor.FLOAT, to + 4L * i, value);
+            }
         }
     }
 

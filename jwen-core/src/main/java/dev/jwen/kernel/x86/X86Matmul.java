@@ -169,7 +169,7 @@ final class X86Matmul implements MatrixProducts {
         Operands.matrix("out", out, x.rows(), w.columns());
         Activations used = products.activations(w, x.rows());
         Activations form = used == Activations.INT8_ROW ? Activations.INT8 : used; // the same values
-        MemorySegment rounded = Arena.ofAuto().allocate(x.rows() * form.bytes(x.columns()), 64);
+        MemorySegment rounded = records(x.rows() * form.bytes(x.columns()));
         products.quantise(form, x.segment(), Math.toIntExact(x.rows()), x.columns(), rounded);
         for (int t = 0; t < x.rows(); t++) {
             form.restore(
@@ -260,20 +260,25 @@ final class X86Matmul implements MatrixProducts {
             rows += inputs[i].rows();
             values += inputs[i].x.size();
         }
-        if (records.byteSize() < bytes) {
-            records = Arena.ofAuto().allocate(bytes, 64);
-        }
+        MemorySegment all = records(bytes);
         long at = 0;
         int firstRow = 0;
         for (int i = 0; i < inputCount; i++) {
             Input input = inputs[i];
-            input.records = records.asSlice(at, input.bytes());
+            input.records = all.asSlice(at, input.bytes());
             input.firstRow = firstRow;
             at += input.bytes();
             firstRow += input.rows();
         }
         long pieces = Math.clamp(values / CONVERTED_VALUES, 1, 8L * pool.threads());
         pool.run(rows, Math.max(1, Math.ceilDiv(rows, (int) pieces)), (worker, from, to) -> convertRows(from, to));
+    }
+
+    private MemorySegment records(long bytes) {
+        if (records.byteSize() < bytes) {
+            records = Arena.ofAuto().allocate(bytes, 64);
+        }
+        return records;
     }
 
     /** The rows {@code from} to {@code to - 1} of all inputs together. */
