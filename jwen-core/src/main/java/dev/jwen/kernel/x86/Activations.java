@@ -8,7 +8,7 @@ import java.nio.ByteOrder;
 /**
  * The forms in which activations meet the weights, and the plain definition of how float32 rows are brought into them.
  *
- * <p>A row is a sequence of records, of 32 values but for {@link #INT8_ROW}. A record of {@link #INT8} is one cache line,
+ * <p>A row is a sequence of records, of 32 values but for {@link #INT8_ROW} and {@link #INT8_HALVES}. A record of {@link #INT8} is one cache line,
  * little-endian:
  * <pre>
  *   byte  0   int8[32]  q, in -127..127
@@ -25,6 +25,14 @@ import java.nio.ByteOrder;
  *   byte 512  float[8]  scale of each 32 values
  *   byte 544  float[8]  scale · Σ q of each 32 values
  * </pre>
+ * A record of {@link #INT8_HALVES} holds the same for kernels that find the columns 0 to 15 and 16 to 31 of a block in the
+ * two nibbles of the same bytes:
+ * <pre>
+ *   byte  0   2 times int8[4][16] q of the lower halves of four blocks, int8[4][16] q of the upper halves, then int32[16]
+ *             -128 · Σ of eight q, the correction for the lane that multiplies both
+ *   byte 384  float[8]  scale of each 32 values
+ *   byte 416  float[8]  scale · Σ q of each 32 values
+ * </pre>
  * A record of {@link #BF16} is 32 values rounded to nearest even, one of {@link #F32} the 32 values themselves.
  */
 public enum Activations {
@@ -32,6 +40,8 @@ public enum Activations {
     INT8(64),
     /** For quantised weights and so few tokens that {@link RowWriter} multiplies them. */
     INT8_ROW(256, 576),
+    /** The same for weights with two columns in a byte that are 16 columns apart. */
+    INT8_HALVES(256, 448),
     /** For BF16 weights where the processor multiplies BF16 pairs. */
     BF16(64),
     /** For all other weights. */
@@ -48,8 +58,9 @@ public enum Activations {
     static final int SUM = 48;
     static final int HALF_SUMS = 52;
 
-    static final int ROW_SCALES = 512;
-    static final int ROW_SUMS = 544;
+    // Bytes from one quarter of a record of 256 values to the next, and from one half to the other.
+    private static final int QUARTER_BYTES = 128;
+    private static final int HALF_BYTES = 192;
 
     /** Rows of smaller values than this become zeros, so that the reciprocal of the scale stays finite. */
     static final float SMALLEST = 1e-35f;
@@ -80,6 +91,30 @@ public enum Activations {
         return recordBytes;
     }
 
+    /** In a record of 256 values: where the codes of half {@code half} of a block of 32 are. */
+    int codes(int block, int half) {
+        return this == INT8_ROW
+                ? QUARTER_BYTES * (block / 2) + 32 * (block % 2) + 16 * half
+                : HALF_BYTES * (block / 4) + CACHE_LINE * half + 16 * (block % 4);
+    }
+
+    /** In a record of 256 values: where the corrections are that belong to half {@code half} of a block. */
+    int corrections(int block, int half) {
+        return this == INT8_ROW
+                ? codes(block, half) + CACHE_LINE
+                : HALF_BYTES * (block / 4) + 2 * CACHE_LINE + 16 * (block % 4);
+    }
+
+    /** In a record of 256 values: where the scales are, one for each 32 values. */
+    int scales() {
+        return recordBytes - 64;
+    }
+
+    /** In a record of 256 values: where the sums are. */
+    int sums() {
+        return recordBytes - 32;
+    }
+
     /**
      * Bytes from one row to the next; {@code columns} is a multiple of {@link #recordValues}. An odd number of cache lines: the rows of a tile
      * are read side by side and must not compete for the same places in the cache.
@@ -103,7 +138,7 @@ public enum Activations {
             long record = to + offset(i);
             switch (this) {
                 case INT8 -> quantiseRecord(x, source, records, record);
-                case INT8_ROW -> quantiseRowRecord(x, source, records, record);
+                case INT8_ROW, INT8_HALVES -> quantiseRowRecord(x, source, records, record);
                 case BF16 -> roundRecord(x, source, records, record);
                 case F32 -> MemorySegment.copy(x, source, records, record, 4L * VALUES);
             }
@@ -111,8 +146,8 @@ public enum Activations {
     }
 
     /**
-     * The float32 values for which one row of {@code records} stands, from byte {@code to} of {@code x} on. Those of
-     * {@link #INT8_ROW} are those of {@link #INT8}, which can be read more simply.
+     * The float32 values for which one row of {@code records} stands, from byte {@code to} of {@code x} on. Not for records of
+     * 256 values: theirs are those of {@link #INT8}, which can be read more simply.
      */
     public void restore(MemorySegment records, long from, int columns, MemorySegment x, long to) {
         byte[] codes = new byte[VALUES];
@@ -133,7 +168,7 @@ public enum Activations {
                     }
                 }
                 case F32 -> MemorySegment.copy(records, record, x, to, 4L * VALUES);
-                case INT8_ROW -> throw new UnsupportedOperationException("restore " + INT8);
+                case INT8_ROW, INT8_HALVES -> throw new UnsupportedOperationException("restore " + INT8);
             }
         }
     }
@@ -146,26 +181,28 @@ public enum Activations {
         return largest;
     }
 
-    private static void quantiseRowRecord(MemorySegment x, long source, MemorySegment records, long record) {
-        for (int block = 0; block < 8; block++) {
+    private void quantiseRowRecord(MemorySegment x, long source, MemorySegment records, long record) {
+        for (int block = 0; block < recordValues / VALUES; block++) {
             long from = source + 4L * VALUES * block;
             float largest = largest(x, from);
             float inverse = 127 / largest;
-            long codes = record + 128L * (block / 2) + 32L * (block % 2);
             int sum = 0;
             for (int lane = 0; lane < 8; lane++) {
+                int half = lane / 4;
                 int four = 0;
                 for (int i = 4 * lane; i < 4 * lane + 4; i++) {
                     int q = (int) Math.rint(x.get(Tensor.FLOAT, from + 4L * i) * inverse);
-                    records.set(ValueLayout.JAVA_BYTE, codes + i, (byte) q);
+                    records.set(ValueLayout.JAVA_BYTE, record + codes(block, half) + i % 16, (byte) q);
                     four += q;
                 }
-                records.set(INT, codes + 64 + 4L * lane, -128 * four);
+                long correction = record + corrections(block, half) + 4L * (lane % 4);
+                boolean isFirst = this == INT8_ROW || half == 0;
+                records.set(INT, correction, -128 * four + (isFirst ? 0 : records.get(INT, correction)));
                 sum += four;
             }
             float scale = largest * (1 / 127f);
-            records.set(Tensor.FLOAT, record + ROW_SCALES + 4L * block, scale);
-            records.set(Tensor.FLOAT, record + ROW_SUMS + 4L * block, sum * scale);
+            records.set(Tensor.FLOAT, record + scales() + 4L * block, scale);
+            records.set(Tensor.FLOAT, record + sums() + 4L * block, sum * scale);
         }
     }
 

@@ -55,7 +55,7 @@ final class Quantiser {
             }
             switch (form) {
                 case INT8 -> quantiser.int8();
-                case INT8_ROW -> quantiser.int8Row(block);
+                case INT8_ROW, INT8_HALVES -> quantiser.int8Row(form, block);
                 case BF16 -> quantiser.bf16();
                 case F32 -> quantiser.f32();
             }
@@ -77,16 +77,27 @@ final class Quantiser {
         asm.op(VMOVUPS_STORE, 0, Memory.at(RSI, 0));
     }
 
-    private void int8Row(int block) {
-        int codes = 128 * (block / 2) + 32 * (block % 2);
+    private void int8Row(Activations form, int block) {
         round();
         pack();
-        asm.op(VMOVUPS_STORE, 0, Memory.at(RSI, codes));
+        if (form == Activations.INT8_ROW) {
+            asm.op(VMOVUPS_STORE, 0, Memory.at(RSI, form.codes(block, 0)));
+        } else {
+            asm.op(VEXTRACTF128, 0, 0, 8, 1);
+            asm.store128(Memory.at(RSI, form.codes(block, 0)), 0);
+            asm.store128(Memory.at(RSI, form.codes(block, 1)), 8);
+        }
         // -128 · Σ of four bytes: 128 · 127 twice still fits 16 bits.
         asm.op(VMOVUPS, 7, asm.constant((byte) 0x80));
         asm.op(VPMADDUBSW, 7, 7, 0);
         asm.op(VPMADDWD, 7, 7, asm.constant((byte) 0xff));
-        asm.op(VMOVUPS_STORE, 7, Memory.at(RSI, codes + 64));
+        if (form == Activations.INT8_ROW) {
+            asm.op(VMOVUPS_STORE, 7, Memory.at(RSI, form.corrections(block, 0)));
+        } else {
+            asm.op(VEXTRACTF128, 7, 0, 8, 1);
+            asm.op(VPADDD, 8, 8, 7);
+            asm.store128(Memory.at(RSI, form.corrections(block, 0)), 8);
+        }
         asm.op(VPHADDD, 7, 7, 7);
         asm.op(VPHADDD, 7, 7, 7);
         asm.op(VEXTRACTF128, 7, 0, 8, 1);
@@ -97,8 +108,8 @@ final class Quantiser {
         asm.op(VMULPS, 7, 7, asm.floats(1 / 128f));
         asm.op(VMULPS, 4, 4, asm.floats(1 / 127f));
         asm.op(VMULPS, 7, 7, 4);
-        asm.storeFloat(Memory.at(RSI, Activations.ROW_SCALES + 4 * block), 4);
-        asm.storeFloat(Memory.at(RSI, Activations.ROW_SUMS + 4 * block), 7);
+        asm.storeFloat(Memory.at(RSI, form.scales() + 4 * block), 4);
+        asm.storeFloat(Memory.at(RSI, form.sums() + 4 * block), 7);
     }
 
     /** Registers 0 to 3 = the values as integers, register 4 = the largest magnitude in every lane. */

@@ -107,6 +107,7 @@ final class RowWriter {
     private final InstructionSet set;
     private final DataType type;
     private final Packing packing;
+    private final Activations activations;
     private final int tokens;
     private final int firstKept;
     private final Map<Memory, Integer> kept = new LinkedHashMap<>();
@@ -115,6 +116,7 @@ final class RowWriter {
         this.type = type;
         this.packing = packing;
         this.set = set;
+        this.activations = activations(type, packing);
         this.tokens = tokens;
         this.firstKept = FIRST + (1 + SUMS + (packing.hasMinima() ? 1 : 0)) * tokens;
     }
@@ -130,17 +132,20 @@ final class RowWriter {
             return 0;
         }
         int most = switch (type) {
-            case F32, F16, BF16, Q8_0 -> MAX_TOKENS;
-            case Q5_K, Q6_K -> 2;
-            case Q4_0, Q4_K -> 1;
+            case F32, F16, BF16, Q8_0, Q4_0, Q6_K -> MAX_TOKENS;
+            case Q5_K -> 2;
+            case Q4_K -> 1;
             default -> 0;
         };
-        return Math.min(
-                most, (int) Math.max(1, ACTIVATION_BYTES / activations(packing).bytes(columns)));
+        return Math.min(most, (int)
+                Math.max(1, ACTIVATION_BYTES / activations(type, packing).bytes(columns)));
     }
 
     /** The form in which the activations of so few tokens are multiplied. */
-    static Activations activations(Packing packing) {
+    static Activations activations(DataType type, Packing packing) {
+        if (type == DataType.Q4_0) {
+            return Activations.INT8_HALVES;
+        }
         return packing.isInteger() ? Activations.INT8_ROW : packing.activations();
     }
 
@@ -166,18 +171,14 @@ final class RowWriter {
         }
         if (packing.isInteger()) {
             scales();
-            for (int quarter = 0; quarter < 4; quarter++) {
-                products(quarter);
+            for (int part = 0; part < parts(); part++) {
+                products(part);
             }
         } else {
             numbers();
         }
         asm.addConstant(WEIGHTS, bytes);
-        asm.addConstant(
-                X,
-                COLUMNS
-                        / activations(packing).recordValues()
-                        * activations(packing).recordBytes());
+        asm.addConstant(X, COLUMNS / activations.recordValues() * activations.recordBytes());
         asm.subConstant(STEPS, 1);
         asm.jumpIfNotZero(step);
         finishRow();
@@ -277,7 +278,7 @@ final class RowWriter {
     // ---- plain numbers
 
     private void numbers() {
-        boolean isPairs = activations(packing) == Activations.BF16;
+        boolean isPairs = activations == Activations.BF16;
         for (int i = 0; i < COLUMNS / (isPairs ? 32 : 16); i++) {
             switch (type) {
                 case F16 -> asm.op(VCVTPH2PS, CODES, weights(32 * i));
@@ -299,35 +300,48 @@ final class RowWriter {
 
     // ---- codes
 
-    /** The products of 64 columns: {@code quarter} of a step. */
-    private void products(int quarter) {
-        codes(quarter);
+    /** Parts of a step that share the conversion of their dot products: quarters, or halves where a byte holds two columns of a block. */
+    private int parts() {
+        return activations == Activations.INT8_HALVES ? 2 : 4;
+    }
+
+    /** The products of a part of a step. */
+    private void products(int part) {
+        if (activations == Activations.INT8_HALVES) {
+            nibblesOfFourBlocks(part);
+        } else {
+            codes(part);
+        }
         for (int t = 0; t < tokens; t++) {
             if (packing.hasMinima()) {
                 asm.op(VPXOR, DOTS, DOTS, DOTS);
             } else {
-                asm.op(VMOVUPS, DOTS, x(t, 128 * quarter + 64));
+                asm.op(VMOVUPS, DOTS, x(t, activations.corrections(COLUMNS / 32 / parts() * part, 0)));
             }
-            asm.op(VPDPBUSD, DOTS, CODES, x(t, 128 * quarter));
+            asm.op(VPDPBUSD, DOTS, CODES, x(t, activations.codes(COLUMNS / 32 / parts() * part, 0)));
+            if (activations == Activations.INT8_HALVES) {
+                asm.op(VPDPBUSD, DOTS, BITS, x(t, activations.codes(COLUMNS / 32 / parts() * part, 1)));
+            }
             asm.op(VCVTDQ2PS, DOTS, DOTS);
-            asm.op(VPERMPS, SCALE, constant(places(quarter), SCALE), scales(t));
-            asm.op(VFMADD231PS, sum(t, quarter), DOTS, SCALE);
+            asm.op(VPERMPS, SCALE, constant(places(part), SCALE), scales(t));
+            asm.op(VFMADD231PS, sum(t, part), DOTS, SCALE);
         }
     }
 
-    /** Which scale belongs to each lane of a quarter: 8 lanes share one, or 4 where a scale is for 16 columns. */
-    private Memory places(int quarter) {
+    /** Which scale belongs to each lane of a part: 8 lanes of a quarter share one, or 4. */
+    private Memory places(int part) {
+        int lanes = parts() == 2 || packing.parts() == 2 ? 4 : 8;
         int[] places = new int[16];
         for (int lane = 0; lane < 16; lane++) {
-            places[lane] = packing.parts() == 1 ? 2 * quarter + lane / 8 : 4 * quarter + lane / 4;
+            places[lane] = (16 * part + lane) / lanes;
         }
         return asm.lanes(places);
     }
 
     /** The scales of a step, times those of the activations of each token; adds up the minima. */
     private void scales() {
-        for (int quarter = 0; quarter < 4; quarter++) {
-            kept(places(quarter)); // before all other constants
+        for (int part = 0; part < parts(); part++) {
+            kept(places(part)); // before all other constants
         }
         switch (type) {
             case Q8_0 -> blockScales(34);
@@ -337,10 +351,10 @@ final class RowWriter {
         }
         for (int t = 0; t < tokens; t++) {
             if (packing.parts() == 1) {
-                asm.op(VMULPS, scales(t), SCALES, x(t, Activations.ROW_SCALES));
+                asm.op(VMULPS, scales(t), SCALES, x(t, activations.scales()));
             } else {
                 Memory twice = asm.lanes(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
-                asm.op(VPERMPS, BITS, constant(twice, BITS), x(t, Activations.ROW_SCALES));
+                asm.op(VPERMPS, BITS, constant(twice, BITS), x(t, activations.scales()));
                 asm.op(VMULPS, scales(t), SCALES, BITS);
             }
             if (packing.hasMinima()) {
@@ -357,15 +371,6 @@ final class RowWriter {
                 asm.op(VINSERTI64X4, CODES, CODES, weights(68 * quarter + 36), 1);
                 op(VPXOR, CODES, CODES, asm.constant((byte) 0x80));
             }
-            case Q4_0 -> {
-                int block = 36 * quarter + 2;
-                asm.load128(CODES, weights(block));
-                asm.op(VINSERTI128, CODES, CODES, weights(block), 1);
-                asm.op(VINSERTI128, CODES, CODES, weights(block + 18), 2);
-                asm.op(VINSERTI128, CODES, CODES, weights(block + 18), 3);
-                op(VPSLLVD, CODES, CODES, asm.lanes(4, 4, 4, 4, 0, 0, 0, 0));
-                op(VPAND, CODES, CODES, asm.constant((byte) 0xf0));
-            }
             case Q4_K -> nibbles(16 + 32 * quarter);
             case Q5_K -> {
                 nibbles(48 + 32 * quarter);
@@ -373,6 +378,18 @@ final class RowWriter {
             }
             default -> sixBits(quarter);
         }
+    }
+
+    /** Q4_0: {@link #CODES} = the lower nibbles of four blocks, {@link #BITS} = the upper ones. */
+    private void nibblesOfFourBlocks(int half) {
+        int block = 72 * half + 2;
+        asm.load128(CODES, weights(block));
+        for (int i = 1; i < 4; i++) {
+            asm.op(VINSERTI128, CODES, CODES, weights(block + 18 * i), i);
+        }
+        op(VPAND, BITS, CODES, asm.constant((byte) 0xf0));
+        asm.shift(VPSLLD, CODES, CODES, 4);
+        op(VPAND, CODES, CODES, asm.constant((byte) 0xf0));
     }
 
     /** The low nibbles of 32 bytes, then the high ones. */

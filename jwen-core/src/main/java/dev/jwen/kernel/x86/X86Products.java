@@ -193,7 +193,7 @@ public final class X86Products implements AutoCloseable {
     /** The form in which so many rows of activations meet {@code w}. */
     public Activations activations(Tensor w, long tokens) {
         Packing packing = format(w.type()).packing;
-        return byRows(w, tokens) ? RowWriter.activations(packing) : packing.activations();
+        return byRows(w, tokens) ? RowWriter.activations(w.type(), packing) : packing.activations();
     }
 
     private boolean byRows(Tensor w, long tokens) {
@@ -279,7 +279,7 @@ public final class X86Products implements AutoCloseable {
                 long rows = w.segment().address() + fromRow * w.rowBytes();
                 long steps = w.columns() / RowWriter.COLUMNS;
                 long to = out.address() + 4L * fromRow;
-                long xBytes = RowWriter.activations(format.packing).bytes(w.columns());
+                long xBytes = RowWriter.activations(w.type(), format.packing).bytes(w.columns());
                 MachineCode.call(
                         kernel(format, ROW + tokens), rows, x, steps, to, toRow - fromRow, xBytes, 4 * outStride, 0, 0);
             }

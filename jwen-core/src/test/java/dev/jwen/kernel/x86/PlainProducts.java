@@ -88,16 +88,21 @@ final class PlainProducts {
         for (int column = 0; column < w.columns(); column += 32) {
             long record = token * form.bytes(w.columns()) + form.offset(column);
             int block = column % form.recordValues() / 32;
-            boolean isRow = form == Activations.INT8_ROW;
+            boolean isRow = form == Activations.INT8_ROW || form == Activations.INT8_HALVES;
             if (form == Activations.INT8 || isRow) {
                 Codes codes = codes(w.type(), w.segment(), row * w.rowBytes(), column, values);
-                float scale = records.get(Tensor.FLOAT, record + (isRow ? 512 + 4 * block : 32));
-                long q0 = record + (isRow ? 128 * (block / 2) + 32 * (block % 2) : 0);
+                int scales = form == Activations.INT8_ROW ? 512 : 384;
+                float scale = records.get(Tensor.FLOAT, record + (isRow ? scales + 4 * block : 32));
                 for (int part = 0; part < 2; part++) {
                     int dot = 0;
                     int q = 0;
                     for (int i = 16 * part; i < 16 * part + 16; i++) {
-                        int value = records.get(ValueLayout.JAVA_BYTE, q0 + i);
+                        long at = switch (form) {
+                            case INT8_ROW -> 128 * (block / 2) + 32 * (block % 2) + i;
+                            case INT8_HALVES -> 192 * (block / 4) + 64 * (i / 16) + 16 * (block % 4) + i % 16;
+                            default -> i;
+                        };
+                        int value = records.get(ValueLayout.JAVA_BYTE, record + at);
                         dot += codes.codes[i] * value;
                         q += value;
                     }
