@@ -25,8 +25,8 @@ import java.nio.ByteOrder;
  *   byte 512  float[8]  scale of each 32 values
  *   byte 544  float[8]  scale · Σ q of each 32 values
  * </pre>
- * A record of {@link #INT8_HALVES} holds the same for kernels that find the columns 0 to 15 and 16 to 31 of a block in the
- * two nibbles of the same bytes:
+ * A record of {@link #INT8_HALVES} holds the same, once for the four even blocks of 32 and once for the odd ones, for kernels
+ * in which a lane multiplies columns of both halves of a block:
  * <pre>
  *   byte  0   2 times int8[4][16] q of the lower halves of four blocks, int8[4][16] q of the upper halves, then int32[16]
  *             -128 · Σ of eight q, the correction for the lane that multiplies both
@@ -40,7 +40,7 @@ public enum Activations {
     INT8(64),
     /** For quantised weights and so few tokens that {@link RowWriter} multiplies them. */
     INT8_ROW(256, 576),
-    /** The same for weights with two columns in a byte that are 16 columns apart. */
+    /** The same for weights of four bits. */
     INT8_HALVES(256, 448),
     /** For BF16 weights where the processor multiplies BF16 pairs. */
     BF16(64),
@@ -95,14 +95,14 @@ public enum Activations {
     int codes(int block, int half) {
         return this == INT8_ROW
                 ? QUARTER_BYTES * (block / 2) + 32 * (block % 2) + 16 * half
-                : HALF_BYTES * (block / 4) + CACHE_LINE * half + 16 * (block % 4);
+                : HALF_BYTES * (block % 2) + CACHE_LINE * half + 16 * (block / 2);
     }
 
     /** In a record of 256 values: where the corrections are that belong to half {@code half} of a block. */
     int corrections(int block, int half) {
         return this == INT8_ROW
                 ? codes(block, half) + CACHE_LINE
-                : HALF_BYTES * (block / 4) + 2 * CACHE_LINE + 16 * (block % 4);
+                : HALF_BYTES * (block % 2) + 2 * CACHE_LINE + 16 * (block / 2);
     }
 
     /** In a record of 256 values: where the scales are, one for each 32 values. */

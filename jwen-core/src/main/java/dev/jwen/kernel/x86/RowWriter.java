@@ -132,9 +132,8 @@ final class RowWriter {
             return 0;
         }
         int most = switch (type) {
-            case F32, F16, BF16, Q8_0, Q4_0, Q6_K -> MAX_TOKENS;
+            case F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K -> MAX_TOKENS;
             case Q5_K -> 2;
-            case Q4_K -> 1;
             default -> 0;
         };
         return Math.min(most, (int)
@@ -143,7 +142,7 @@ final class RowWriter {
 
     /** The form in which the activations of so few tokens are multiplied. */
     static Activations activations(DataType type, Packing packing) {
-        if (type == DataType.Q4_0) {
+        if (type == DataType.Q4_0 || type == DataType.Q4_K) {
             return Activations.INT8_HALVES;
         }
         return packing.isInteger() ? Activations.INT8_ROW : packing.activations();
@@ -300,27 +299,28 @@ final class RowWriter {
 
     // ---- codes
 
-    /** Parts of a step that share the conversion of their dot products: quarters, or halves where a byte holds two columns of a block. */
+    private boolean isByHalves() {
+        return activations == Activations.INT8_HALVES;
+    }
+
+    /** Parts of a step, of which each converts its dot products once: quarters, or its even blocks and its odd ones. */
     private int parts() {
-        return activations == Activations.INT8_HALVES ? 2 : 4;
+        return isByHalves() ? 2 : 4;
     }
 
     /** The products of a part of a step. */
     private void products(int part) {
-        if (activations == Activations.INT8_HALVES) {
-            nibblesOfFourBlocks(part);
-        } else {
-            codes(part);
-        }
+        int block = isByHalves() ? part : 2 * part;
+        codes(part);
         for (int t = 0; t < tokens; t++) {
             if (packing.hasMinima()) {
                 asm.op(VPXOR, DOTS, DOTS, DOTS);
             } else {
-                asm.op(VMOVUPS, DOTS, x(t, activations.corrections(COLUMNS / 32 / parts() * part, 0)));
+                asm.op(VMOVUPS, DOTS, x(t, activations.corrections(block, 0)));
             }
-            asm.op(VPDPBUSD, DOTS, CODES, x(t, activations.codes(COLUMNS / 32 / parts() * part, 0)));
-            if (activations == Activations.INT8_HALVES) {
-                asm.op(VPDPBUSD, DOTS, BITS, x(t, activations.codes(COLUMNS / 32 / parts() * part, 1)));
+            asm.op(VPDPBUSD, DOTS, CODES, x(t, activations.codes(block, 0)));
+            if (isByHalves()) {
+                asm.op(VPDPBUSD, DOTS, BITS, x(t, activations.codes(block, 1)));
             }
             asm.op(VCVTDQ2PS, DOTS, DOTS);
             asm.op(VPERMPS, SCALE, constant(places(part), SCALE), scales(t));
@@ -328,12 +328,13 @@ final class RowWriter {
         }
     }
 
-    /** Which scale belongs to each lane of a part: 8 lanes of a quarter share one, or 4. */
+    /** Which scale belongs to each lane of a part. */
     private Memory places(int part) {
-        int lanes = parts() == 2 || packing.parts() == 2 ? 4 : 8;
         int[] places = new int[16];
         for (int lane = 0; lane < 16; lane++) {
-            places[lane] = (16 * part + lane) / lanes;
+            places[lane] = isByHalves()
+                    ? 2 * (lane / 4) + part
+                    : packing.parts() == 1 ? 2 * part + lane / 8 : 4 * part + lane / 4;
         }
         return asm.lanes(places);
     }
@@ -363,33 +364,52 @@ final class RowWriter {
         }
     }
 
-    /** Register {@link #CODES} = 64 codes in the order of their columns. */
-    private void codes(int quarter) {
+    /** Register {@link #CODES} = 64 codes in the order of their columns, or by halves, the others in {@link #BITS}. */
+    private void codes(int part) {
         switch (type) {
             case Q8_0 -> {
-                asm.op(VMOVUPS, CODES, weights(68 * quarter + 2));
-                asm.op(VINSERTI64X4, CODES, CODES, weights(68 * quarter + 36), 1);
+                asm.op(VMOVUPS, CODES, weights(68 * part + 2));
+                asm.op(VINSERTI64X4, CODES, CODES, weights(68 * part + 36), 1);
                 op(VPXOR, CODES, CODES, asm.constant((byte) 0x80));
             }
-            case Q4_K -> nibbles(16 + 32 * quarter);
-            case Q5_K -> {
-                nibbles(48 + 32 * quarter);
-                fifthBits(quarter);
+            case Q4_0 -> {
+                fourTimes16(BITS, 18 * part + 2, 36);
+                asm.shift(VPSLLD, CODES, BITS, 4);
+                op(VPAND, CODES, CODES, asm.constant((byte) 0xf0));
+                op(VPAND, BITS, BITS, asm.constant((byte) 0xf0));
             }
-            default -> sixBits(quarter);
+            case Q4_K -> nibblesByHalves(part);
+            case Q5_K -> {
+                nibbles(48 + 32 * part);
+                fifthBits(part);
+            }
+            default -> sixBits(part);
         }
     }
 
-    /** Q4_0: {@link #CODES} = the lower nibbles of four blocks, {@link #BITS} = the upper ones. */
-    private void nibblesOfFourBlocks(int half) {
-        int block = 72 * half + 2;
-        asm.load128(CODES, weights(block));
+    /** {@code dst} = four times 16 bytes. */
+    private void fourTimes16(int dst, int offset, int stride) {
+        asm.load128(dst, weights(offset));
         for (int i = 1; i < 4; i++) {
-            asm.op(VINSERTI128, CODES, CODES, weights(block + 18 * i), i);
+            asm.op(VINSERTI128, dst, dst, weights(offset + stride * i), i);
         }
-        op(VPAND, BITS, CODES, asm.constant((byte) 0xf0));
-        asm.shift(VPSLLD, CODES, CODES, 4);
-        op(VPAND, CODES, CODES, asm.constant((byte) 0xf0));
+    }
+
+    /** Q4_K: 32 bytes have the codes of an even block in their low nibbles, those of the next one in the high ones. */
+    private void nibblesByHalves(int part) {
+        int low = SCALES + 1;
+        int high = SCALES + 2;
+        if (part == 0) {
+            fourTimes16(low, 16, 32);
+            fourTimes16(high, 32, 32);
+            op(VPAND, CODES, low, asm.constant((byte) 0x0f));
+            op(VPAND, BITS, high, asm.constant((byte) 0x0f));
+        } else {
+            asm.shift(VPSRLD, CODES, low, 4);
+            asm.shift(VPSRLD, BITS, high, 4);
+            op(VPAND, CODES, CODES, asm.constant((byte) 0x0f));
+            op(VPAND, BITS, BITS, asm.constant((byte) 0x0f));
+        }
     }
 
     /** The low nibbles of 32 bytes, then the high ones. */

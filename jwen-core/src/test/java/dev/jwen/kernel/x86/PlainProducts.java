@@ -99,7 +99,7 @@ final class PlainProducts {
                     for (int i = 16 * part; i < 16 * part + 16; i++) {
                         long at = switch (form) {
                             case INT8_ROW -> 128 * (block / 2) + 32 * (block % 2) + i;
-                            case INT8_HALVES -> 192 * (block / 4) + 64 * (i / 16) + 16 * (block % 4) + i % 16;
+                            case INT8_HALVES -> 192 * (block % 2) + 64 * (i / 16) + 16 * (block / 2) + i % 16;
                             default -> i;
                         };
                         int value = records.get(ValueLayout.JAVA_BYTE, record + at);
