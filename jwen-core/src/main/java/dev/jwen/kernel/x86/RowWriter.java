@@ -52,12 +52,12 @@ import java.util.Map;
  * last, so that memory is read in one run, which is what the speed of so few tokens depends on.
  *
  * <p>Lanes are columns. A step is 256 columns of a row, the largest block of any format: first the scales of its blocks
- * are put into one vector and multiplied with those of the activations, then four times 64 codes become bytes, meet the
- * activations of each token in one dot product and are scaled. The lanes are added once at the end of a row. Codes without
- * minima sit in the upper bits of their bytes, see {@link Packing}; the corrections stand beside the activations, see
- * {@link Activations#INT8_ROW}.
+ * are put into one vector and multiplied with those of the activations, then its codes become bytes, meet the activations of
+ * each token in dot products and are scaled: 64 codes at a time, or 128 where a lane can take columns of both halves of a
+ * block. The lanes are added once at the end of a row. Codes without minima sit in the upper bits of their bytes, see
+ * {@link Packing}; the corrections stand beside the activations, see {@link Activations#INT8_ROW}.
  *
- * <p>What is added to what is the same for every number of tokens.
+ * <p>Sums are added up in the same order for every number of tokens.
  *
  * <p>Arguments: rows, activations, steps of a row, output, number of rows, stride of the activations, stride of the output.
  */
