@@ -6,12 +6,10 @@ import static org.assertj.core.api.Assertions.within;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.jwen.tensor.DataType;
-import dev.jwen.tensor.SideBySide;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -88,60 +86,6 @@ class X86ProductsTest {
                 }
                 compare(products, type, 17, 2, 48, Content.RANDOM);
                 compare(products, type, 16, 1, 97, Content.RANDOM);
-            }
-        }
-    }
-
-    /** One record that is not zero and factors of 1: every float on the way is an integer below 2^24. */
-    @ParameterizedTest
-    @EnumSource(InstructionSet.class)
-    void rowsSideBySideGiveTheIntegersOfThePlainProduct(InstructionSet set) {
-        SplittableRandom random = new SplittableRandom(SEED);
-        try (X86Products products = open(set);
-                Arena arena = Arena.ofConfined()) {
-            assumeTrue(products.supports(DataType.Q5_0_R16), "these are vectors of 64 bytes");
-            for (int columns : new int[] {32, 96, 1056}) {
-                Tensor w = Tensor.allocate(arena, DataType.Q5_0_R16, 48, columns);
-                byte[][] codes = new byte[48][columns];
-                for (int row = 0; row < 48; row++) {
-                    for (int i = 0; i < columns; i++) {
-                        codes[row][i] = (byte) random.nextInt(-16, 16);
-                    }
-                    short[] factors = new short[columns / 32];
-                    Arrays.fill(factors, Float.floatToFloat16(1 << row % 3));
-                    SideBySide.store(w, row, factors, codes[row]);
-                }
-                MemorySegment buffer = arena.allocate(products.packBytes(w), 64);
-                for (int tokens = 1; tokens <= 19; tokens++) {
-                    MemorySegment x = arena.allocate(4L * tokens * columns);
-                    for (int t = 0; t < tokens; t++) {
-                        int record = random.nextInt(columns / 32);
-                        for (int i = 0; i < 32; i++) {
-                            float value = i == 0 ? -127 : random.nextInt(-127, 128);
-                            x.set(Tensor.FLOAT, 4L * (columns * t + 32 * record + i), value);
-                        }
-                    }
-                    Activations form = products.activations(w, tokens);
-                    MemorySegment records = arena.allocate(tokens * form.bytes(columns), 64);
-                    products.quantise(form, x, tokens, columns, records);
-                    Tensor out = Tensor.allocate(arena, DataType.F32, tokens, 48);
-                    products.product(w, 16, 48, records, tokens, out.segment(), 48, buffer);
-                    for (int t = 0; t < tokens; t++) {
-                        for (int row = 0; row < 48; row++) {
-                            double sum = 0;
-                            for (int i = 0; i < columns; i++) {
-                                sum += codes[row][i] * x.get(Tensor.FLOAT, 4L * (columns * t + i));
-                            }
-                            assertThat((double) out.get(t, row))
-                                    .as("row %d of %d columns, token %d of %d", row, columns, t, tokens)
-                                    .isEqualTo(row < 16 ? 0 : sum * (1 << row % 3));
-                        }
-                    }
-                }
-                MemorySegment one = arena.allocate(products.activations(w, 1).bytes(columns), 64);
-                MemorySegment out = arena.allocate(4 * 48);
-                assertThatThrownBy(() -> products.product(w, 8, 24, one, 1, out, 48, buffer))
-                        .hasMessage("rows 8 to 24 are not whole groups of 16");
             }
         }
     }
@@ -270,14 +214,7 @@ class X86ProductsTest {
                 for (Content content : Content.values()) {
                     Tensor w = matrix(arena, type, 34, 512, 1, content, random);
                     int tokens = 20;
-                    MemorySegment x = arena.allocate(4L * tokens * 512);
-                    for (int t = 0; t < tokens; t++) {
-                        int record = random.nextInt(16);
-                        for (int i = 0; i < 32; i++) {
-                            int value = content == Content.RANDOM ? random.nextInt(-127, 128) : 127;
-                            x.set(Tensor.FLOAT, 4L * (512 * t + 32 * record + i), i == 0 ? 127 : value);
-                        }
-                    }
+                    MemorySegment x = oneRecord(arena, tokens, 512, content == Content.RANDOM, random);
                     Tensor out = Tensor.allocate(arena, DataType.F32, tokens, 34);
                     MemorySegment buffer = arena.allocate(products.packBytes(w), 64);
                     for (int count : new int[] {1, 2, 3, 4, 5, tokens}) {
@@ -298,6 +235,19 @@ class X86ProductsTest {
                 }
             }
         }
+    }
+
+    /** Integers up to 127 in 32 columns of each token, zeros elsewhere. */
+    static MemorySegment oneRecord(Arena arena, int tokens, int columns, boolean isRandom, SplittableRandom random) {
+        MemorySegment x = arena.allocate(4L * tokens * columns);
+        for (int t = 0; t < tokens; t++) {
+            int record = random.nextInt(columns / 32);
+            for (int i = 0; i < 32; i++) {
+                float value = isRandom && i > 0 ? random.nextInt(-127, 128) : 127;
+                x.set(Tensor.FLOAT, 4L * (columns * t + 32 * record + i), value);
+            }
+        }
+        return x;
     }
 
     @ParameterizedTest
