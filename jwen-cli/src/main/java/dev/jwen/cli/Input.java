@@ -25,8 +25,15 @@ final class Input {
     }
 
     static String file(Path path) {
+        return new String(bytes(path), StandardCharsets.UTF_8);
+    }
+
+    static byte[] bytes(Path path) {
+        if (Files.isDirectory(path)) {
+            throw new CommandException(path + " is a directory; expected a file with text");
+        }
         try {
-            return new String(Files.readAllBytes(path), StandardCharsets.UTF_8);
+            return Files.readAllBytes(path);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }

@@ -2,13 +2,10 @@ package dev.jwen.cli;
 
 import dev.jwen.engine.Engine;
 import dev.jwen.train.Perplexity;
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -102,12 +99,7 @@ final class PerplexityCommand implements Runnable {
     }
 
     private static String text(Path file) {
-        byte[] bytes;
-        try {
-            bytes = Files.readAllBytes(file);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        byte[] bytes = Input.bytes(file);
         if (bytes.length == 0) {
             throw new CommandException(file + " is empty; there is nothing to predict");
         }

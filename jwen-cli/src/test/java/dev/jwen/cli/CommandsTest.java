@@ -114,6 +114,18 @@ class CommandsTest {
     }
 
     @Test
+    void aDirectoryIsNoPrompt(@TempDir Path folder) {
+        for (String[] arguments : new String[][] {
+            {"run", "-m", DENSE, "-f", folder.toString()},
+            {"eval", "perplexity", "-m", DENSE, folder.toString()}
+        }) {
+            Outcome outcome = jwen(arguments);
+            assertThat(outcome.exit).isNotZero();
+            assertThat(outcome.err).contains(folder + " is a directory; expected a file with text");
+        }
+    }
+
+    @Test
     void inspectCountsWhatIsThere() {
         Outcome dense = jwen("inspect", "--json", "--tensors", DENSE);
         assertThat(dense.exit).as(dense.err).isZero();
