@@ -154,6 +154,17 @@ final class BenchCommand implements Runnable {
         if (types != null && !kernelsAlone) {
             throw new CommandException("--types chooses among what --kernels measures; add --kernels and leave out -m");
         }
+        if (types != null && !types.stream().allMatch(DataType::isFloating)) {
+            throw new CommandException("--types takes types of weights; %s holds something else"
+                    .formatted(types.stream()
+                            .filter(type -> !type.isFloating())
+                            .findFirst()
+                            .orElseThrow()));
+        }
+        if (kernelsAlone && options.model != null) {
+            throw new CommandException(
+                    "--kernels without a name measures kernels and needs no model; leave out -m, or name kernels to run it with");
+        }
         if (kernelsAlone) {
             measureKernels();
         } else if (options.model == null && ceiling) {

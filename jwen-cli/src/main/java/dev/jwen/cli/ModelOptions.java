@@ -31,11 +31,15 @@ final class ModelOptions {
     @Nullable
     String model;
 
+    /** Lets the engine choose, see {@link Engine.Options}. */
+    private static final int DEFAULT_THREADS = 0;
+
     @Option(
             names = {"-t", "--threads"},
             paramLabel = "N",
             description = "Threads that compute; by default one for each core.")
-    int threads;
+    @Nullable
+    Integer threads;
 
     @Option(
             names = "--kernels",
@@ -143,7 +147,8 @@ final class ModelOptions {
 
     /** Opens the chosen kernels alone; whoever calls closes them. */
     Kernels openKernels() {
-        return Backends.open(kernels(), threads == 0 ? WorkerPool.defaultThreads() : threads(), exact);
+        int chosen = threads();
+        return Backends.open(kernels(), chosen == DEFAULT_THREADS ? WorkerPool.defaultThreads() : chosen, exact);
     }
 
     /** What {@link #openKernels} chooses, and why. */
@@ -164,7 +169,10 @@ final class ModelOptions {
     }
 
     private int threads() {
-        if (threads < 0 || threads > 1024) {
+        if (threads == null) {
+            return DEFAULT_THREADS;
+        }
+        if (threads < 1 || threads > 1024) {
             throw new CommandException("--threads must be between 1 and 1024, found " + threads);
         }
         return threads;

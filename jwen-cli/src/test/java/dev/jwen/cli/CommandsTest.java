@@ -114,6 +114,21 @@ class CommandsTest {
     }
 
     @Test
+    void optionsThatDoNotFitAreRefusedBeforeAnythingIsMeasured() {
+        for (String threads : new String[] {"0", "-1", "1025"}) {
+            Outcome outcome = jwen("run", "-m", DENSE, "--threads", threads, "hello");
+            assertThat(outcome.exit).isNotZero();
+            assertThat(outcome.err).contains("--threads must be between 1 and 1024, found " + threads);
+        }
+        Outcome both = jwen("bench", "--kernels", "-m", DENSE);
+        assertThat(both.exit).isNotZero();
+        assertThat(both.err).contains("--kernels without a name measures kernels and needs no model");
+        Outcome integers = jwen("bench", "--kernels", "--types", "Q8_0,I32");
+        assertThat(integers.exit).isNotZero();
+        assertThat(integers.err).contains("--types takes types of weights; I32 holds something else");
+    }
+
+    @Test
     void aDirectoryIsNoPrompt(@TempDir Path folder) {
         for (String[] arguments : new String[][] {
             {"run", "-m", DENSE, "-f", folder.toString()},
