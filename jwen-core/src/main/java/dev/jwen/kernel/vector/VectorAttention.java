@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Two forms, after the number of rows in the tile, a row being one query head of one token:
  * <ul>
- *   <li>Few rows (decode): keys times queries with the lanes along the head, then weights times values.
+ *   <li>Few rows (decode, {@link FewRows}): keys times queries with the lanes along the head, then weights times values.
  *   <li>Many rows (prompts): the lanes are rows. Queries are transposed once per tile; scores, maxima and sums then need
  *       nothing across lanes, and the result is turned back at the end.
  * </ul>
@@ -51,10 +51,10 @@ public final class VectorAttention {
     private static final int BLOCK = KvCache.BLOCK;
 
     /** Stands for the number of a piece where all positions are read at once. */
-    private static final int WHOLE = -1;
+    static final int WHOLE = -1;
 
     /** A maximum below all scores that, unlike infinity, can be subtracted from itself. */
-    private static final float NO_SCORE = -1e30f;
+    static final float NO_SCORE = -1e30f;
 
     /** Heads whose pieces take a few microseconds to merge. */
     private static final int MERGED_HEADS = 4;
@@ -89,7 +89,7 @@ public final class VectorAttention {
     }
 
     /** What one worker keeps while it works on a tile. */
-    private static final class Worker {
+    static final class Worker {
         final Buffer keys = new Buffer();
         final Buffer values = new Buffer();
         final Buffer queries = new Buffer();
@@ -100,7 +100,7 @@ public final class VectorAttention {
     }
 
     /** The shape of one call. */
-    private record Shape(Tensor q, Tensor out, int heads, int keyHeads, int headDim) {
+    record Shape(Tensor q, Tensor out, int heads, int keyHeads, int headDim) {
         /** Query heads that share a key/value head. */
         int group() {
             return heads / keyHeads;
@@ -125,7 +125,7 @@ public final class VectorAttention {
      *
      * @param piece number of the piece, or {@link #WHOLE}
      */
-    private record Tile(
+    record Tile(
             Span span, KvCache cache, int keyHead, int keyHeads, int token, int tokens, int from, int to, int piece) {
         /** The same of one of its heads. */
         Tile ofHead(int head) {
@@ -237,259 +237,11 @@ public final class VectorAttention {
     private void run(Worker worker, Shape shape, Tile tile, @Nullable AttentionTile products, long partial) {
         int rows = tile.tokens() * shape.group();
         if (rows * 2 <= L || (products != null && rows <= TILE_PRODUCT_ROWS)) {
-            runFewRows(worker, shape, tile, products, partial);
+            new FewRows(worker, shape, tile, products, loops).run(partial);
         } else {
             for (int head = 0; head < tile.keyHeads(); head++) {
                 runManyRows(worker, shape, tile.ofHead(head), partial + 4L * head * rows * (shape.width() + 2));
             }
-        }
-    }
-
-    /** Keys or values of a block as float32, rows {@code width} apart. */
-    private long load(KvCache.Entries entries, Shape shape, int keyHead, int positions, Buffer buffer) {
-        return VectorCache.load(entries, keyHead, positions, shape.headDim(), shape.width(), buffer, loops);
-    }
-
-    // ---- Few rows: lanes along the head.
-
-    /**
-     * What is kept for the rows of a tile while its blocks are read, head after head with {@code padded} rows each.
-     *
-     * @param rows of one key/value head
-     * @param padded the same, in whole tiles of {@value Tiles#ROWS}
-     * @param queries (all rows, width), scaled
-     * @param max the largest score of each row so far
-     * @param sums (all rows, L), partial sums of its weights
-     * @param result (all rows, width), the weighted values
-     * @param scores (all rows, {@value KvCache#BLOCK})
-     */
-    private record FewRows(
-            Shape shape, Tile tile, int rows, int padded, long queries, long max, long sums, long result, long scores) {
-        long queries(int head) {
-            return queries + 4L * head * padded * shape.width();
-        }
-
-        long scores(int row) {
-            return scores + 4L * row * BLOCK;
-        }
-
-        long result(int row) {
-            return result + 4L * row * shape.width();
-        }
-
-        int row(int head, int token) {
-            return head * padded + token * shape.group();
-        }
-    }
-
-    private void runFewRows(Worker worker, Shape shape, Tile tile, @Nullable AttentionTile products, long partial) {
-        FewRows few = fewRows(worker, shape, tile);
-        for (int position = tile.from(); position < tile.to(); position += BLOCK) {
-            int count = Math.min(BLOCK, tile.to() - position);
-            scoreKeys(worker, few, position / BLOCK, count, products);
-            soften(few, position, count);
-            addValues(worker, few, position / BLOCK, count, products);
-        }
-        for (int head = 0; head < tile.keyHeads(); head++) {
-            for (int r = 0; r < few.rows(); r++) {
-                finish(few, head, r, partial);
-            }
-        }
-    }
-
-    private FewRows fewRows(Worker worker, Shape shape, Tile tile) {
-        int group = shape.group();
-        int rows = tile.tokens() * group;
-        int padded = Math.ceilDiv(rows, Tiles.ROWS) * Tiles.ROWS;
-        int all = tile.keyHeads() * padded;
-        int width = shape.width();
-        long queries = worker.queries.address(4L * all * width);
-        long max = worker.result.address(4L * all * (1 + L + width));
-        long sums = max + 4L * all;
-        FewRows few = new FewRows(
-                shape,
-                tile,
-                rows,
-                padded,
-                queries,
-                max,
-                sums,
-                sums + (long) all * BYTES,
-                worker.scores.address(4L * all * BLOCK));
-        Lanes.clear(queries, (long) all * width);
-        Lanes.clear(max, (long) all * (1 + L + width));
-        for (int r = 0; r < all; r++) {
-            RAM.set(FLOAT, max + 4L * r, NO_SCORE);
-        }
-        float scale = (float) (1 / Math.sqrt(shape.headDim()));
-        for (int head = 0; head < tile.keyHeads(); head++) {
-            for (int r = 0; r < rows; r++) {
-                int token = tile.span().row() + tile.token() + r / group;
-                long from = shape.query(token, (tile.keyHead() + head) * group + r % group);
-                scaled(from, scale, shape.headDim(), few.queries(head) + 4L * r * width);
-            }
-        }
-        return few;
-    }
-
-    private void scoreKeys(Worker worker, FewRows few, int block, int count, @Nullable AttentionTile products) {
-        Tile tile = few.tile();
-        KvCache.Entries keys = tile.cache().keys(block);
-        int rounded = Math.ceilDiv(count, Tiles.ROWS) * Tiles.ROWS;
-        for (int head = 0; head < tile.keyHeads(); head++) {
-            long scores = few.scores(few.row(head, 0));
-            if (products != null) {
-                boolean isLast = head + 1 == tile.keyHeads();
-                long next = isLast ? stored(tile.cache().values(block), tile, 0) : stored(keys, tile, head + 1);
-                products.score(stored(keys, tile, head), few.queries(head), rounded, few.padded(), scores, next);
-            } else {
-                Shape shape = few.shape();
-                long loaded = load(keys, shape, tile.keyHead() + head, rounded, worker.keys);
-                score(loaded, few.queries(head), shape.width(), rounded, few.padded(), scores, worker.sums);
-            }
-        }
-    }
-
-    /** Of each row in turn; the rows of a token lie side by side, and those of a single token over all heads. */
-    private void soften(FewRows few, int position, int count) {
-        Tile tile = few.tile();
-        boolean inOneRun = tile.tokens() == 1 && few.rows() == few.padded();
-        int rows = inOneRun ? tile.keyHeads() * few.rows() : few.shape().group();
-        for (int head = 0; head < (inOneRun ? 1 : tile.keyHeads()); head++) {
-            for (int t = 0; t < tile.tokens(); t++) {
-                int row = few.row(head, t);
-                int seen = Math.min(count, tile.limit(t) - position);
-                long sums = few.sums() + (long) row * BYTES;
-                soften(
-                        few.scores(row),
-                        seen,
-                        few.max() + 4L * row,
-                        sums,
-                        few.result(row),
-                        few.shape().width(),
-                        rows);
-            }
-        }
-    }
-
-    private void addValues(Worker worker, FewRows few, int block, int count, @Nullable AttentionTile products) {
-        Tile tile = few.tile();
-        KvCache.Entries values = tile.cache().values(block);
-        for (int head = 0; head < tile.keyHeads(); head++) {
-            long weights = few.scores(few.row(head, 0));
-            long result = few.result(few.row(head, 0));
-            if (products != null) {
-                boolean isLast = head + 1 == tile.keyHeads();
-                int nextBlock = (block + 1) * BLOCK < tile.to() ? block + 1 : block;
-                long next = isLast ? stored(tile.cache().keys(nextBlock), tile, 0) : stored(values, tile, head + 1);
-                products.add(stored(values, tile, head), weights, count, few.padded(), result, next);
-            } else {
-                int width = few.shape().width();
-                long loaded = load(values, few.shape(), tile.keyHead() + head, count, worker.values);
-                Tiles.outer(
-                        weights, 4L * BLOCK, 4, loaded, 4L * width, count, result, 4L * width, few.padded(), width / L);
-            }
-        }
-    }
-
-    /** Writes the result of row {@code r} of a head: to the output, or with its maximum and its sum to its place in {@code partial}. */
-    private void finish(FewRows few, int head, int r, long partial) {
-        Shape shape = few.shape();
-        Tile tile = few.tile();
-        int row = few.row(head, 0) + r;
-        float sum = 0;
-        for (int l = 0; l < L; l++) {
-            sum += RAM.get(FLOAT, few.sums() + (long) row * BYTES + 4L * l);
-        }
-        if (tile.piece() == WHOLE) {
-            int token = tile.span().row() + tile.token() + r / shape.group();
-            long out = shape.out(token, (tile.keyHead() + head) * shape.group() + r % shape.group());
-            scaled(few.result(row), 1 / sum, shape.headDim(), out);
-        } else {
-            long to = partial + 4L * (head * few.rows() + r) * (shape.width() + 2);
-            RAM.set(FLOAT, to, RAM.get(FLOAT, few.max() + 4L * row));
-            RAM.set(FLOAT, to + 4, sum);
-            Unpack.f32(few.result(row), shape.headDim(), to + 8);
-        }
-    }
-
-    /** The part of a block that belongs to a head of the tile. */
-    private static long stored(KvCache.Entries block, Tile tile, int head) {
-        return Lanes.address(block.values(), (long) (tile.keyHead() + head) * BLOCK);
-    }
-
-    /** {@code scores[row][position]} for 4 rows and 4 positions at a time. */
-    private static void score(long keys, long queries, int width, int positions, int rows, long scores, Buffer buffer) {
-        long sums = buffer.address(4L * Tiles.ROWS * BYTES);
-        for (int p = 0; p < positions; p += Tiles.ROWS) {
-            for (int r = 0; r < rows; r += Tiles.ROWS) {
-                Lanes.clear(sums, 4L * Tiles.ROWS * L);
-                long row = 4L * width;
-                Tiles.dot4x4(keys + p * row, row, queries + r * row, row, width, sums, 4L * BYTES);
-                for (int i = 0; i < Tiles.ROWS; i++) {
-                    Tiles.sum4(sums + 4L * i * BYTES, scores + 4L * ((long) (r + i) * BLOCK + p));
-                }
-            }
-        }
-    }
-
-    /**
-     * Turns the scores of some rows into weights, and what was summed for them before into the new scale.
-     *
-     * @param seen the scores of each row that count; the weights of the others become 0
-     */
-    private void soften(long scores, int seen, long max, long sums, long result, int width, int rows) {
-        if (loops != null && RowLoops.fits(width) && L == RowLoops.STEP) {
-            loops.soften(scores, seen, max, sums, result, width, rows);
-            return;
-        }
-        for (int r = 0; r < rows; r++) {
-            softenRow(
-                    scores + 4L * r * BLOCK,
-                    seen,
-                    max + 4L * r,
-                    sums + (long) r * BYTES,
-                    result + 4L * r * width,
-                    width);
-        }
-    }
-
-    private void softenRow(long scores, int seen, long max, long sums, long result, int width) {
-        for (int p = Math.max(0, seen); p < BLOCK; p++) {
-            RAM.set(FLOAT, scores + 4L * p, Float.NEGATIVE_INFINITY);
-        }
-        float before = RAM.get(FLOAT, max);
-        FloatVector highest = FloatVector.broadcast(F, before);
-        for (int p = 0; p < BLOCK; p += L) {
-            highest = highest.max(FloatVector.fromMemorySegment(F, RAM, scores + 4L * p, LE));
-        }
-        float now = Lanes.max(highest);
-        float shrink = now == before ? 1 : (float) Math.exp(before - now);
-        FloatVector sum = FloatVector.fromMemorySegment(F, RAM, sums, LE).mul(shrink);
-        for (int p = 0; p < BLOCK; p += L) {
-            FloatVector weight = Exp.exp(
-                    FloatVector.fromMemorySegment(F, RAM, scores + 4L * p, LE).sub(now));
-            weight.intoMemorySegment(RAM, scores + 4L * p, LE);
-            sum = sum.add(weight);
-        }
-        sum.intoMemorySegment(RAM, sums, LE);
-        RAM.set(FLOAT, max, now);
-        if (shrink != 1) {
-            scaled(result, shrink, width, result);
-        }
-    }
-
-    private void scaled(long x, float factor, int count, long out) {
-        if (loops != null && RowLoops.fits(count)) {
-            loops.scale(x, factor, count, out);
-            return;
-        }
-        int i = 0;
-        for (; i <= count - L; i += L) {
-            FloatVector.fromMemorySegment(F, RAM, x + 4L * i, LE).mul(factor).intoMemorySegment(RAM, out + 4L * i, LE);
-        }
-        for (; i < count; i++) {
-            RAM.set(FLOAT, out + 4L * i, RAM.get(FLOAT, x + 4L * i) * factor);
         }
     }
 
@@ -518,7 +270,14 @@ public final class VectorAttention {
         for (int position = tile.from(); position < tile.to(); position += BLOCK) {
             int count = Math.min(BLOCK, tile.to() - position);
             int rounded = Tiles.wholeRows(count);
-            long keys = load(tile.cache().keys(position / BLOCK), shape, tile.keyHead(), rounded, worker.keys);
+            long keys = VectorCache.load(
+                    tile.cache().keys(position / BLOCK),
+                    tile.keyHead(),
+                    rounded,
+                    shape.headDim(),
+                    width,
+                    worker.keys,
+                    loops);
             int vectors = lanes / L;
             Tiles.outer(
                     productTile, keys, rowBytes, 4, queries, lanesRow, width, scores, lanesRow, rounded, vectors, true);
@@ -528,7 +287,14 @@ public final class VectorAttention {
                 }
             }
             softenLanes(scores, count, lanes, max, result, width, loops);
-            long values = load(tile.cache().values(position / BLOCK), shape, tile.keyHead(), count, worker.values);
+            long values = VectorCache.load(
+                    tile.cache().values(position / BLOCK),
+                    tile.keyHead(),
+                    count,
+                    shape.headDim(),
+                    width,
+                    worker.values,
+                    loops);
             Tiles.outer(
                     productTile, values, 4, rowBytes, scores, lanesRow, count, result, lanesRow, width, vectors, false);
         }
@@ -540,7 +306,7 @@ public final class VectorAttention {
                     ? shape.out(token, tile.keyHead() * group + r % group)
                     : partial + 4L * r * (shape.width() + 2) + 8;
             float factor = whole ? 1 / RAM.get(FLOAT, sum + 4L * r) : 1;
-            scaled(byRow + r * rowBytes, factor, shape.headDim(), to);
+            VectorRows.scaled(byRow + r * rowBytes, factor, shape.headDim(), to, loops);
             if (!whole) {
                 RAM.set(FLOAT, to - 8, RAM.get(FLOAT, max + 4L * r));
                 RAM.set(FLOAT, to - 4, RAM.get(FLOAT, sum + 4L * r));
@@ -556,7 +322,7 @@ public final class VectorAttention {
         for (int r = 0; r < rows; r++) {
             long from = shape.query(tile.span().row() + tile.token() + r / group, tile.keyHead() * group + r % group);
             long to = queries + 4L * r * width;
-            scaled(from, scale, shape.headDim(), to);
+            VectorRows.scaled(from, scale, shape.headDim(), to, loops);
             Lanes.clear(to + 4L * shape.headDim(), width - shape.headDim());
         }
         Lanes.clear(queries + 4L * rows * width, (long) (lanes - rows) * width);

@@ -316,6 +316,21 @@ public final class VectorRows {
         }
     }
 
+    /** {@code out = x · factor}. */
+    static void scaled(long x, float factor, int count, long out, @Nullable RowLoops loops) {
+        if (loops != null && RowLoops.fits(count)) {
+            loops.scale(x, factor, count, out);
+            return;
+        }
+        int i = 0;
+        for (; i <= count - L; i += L) {
+            FloatVector.fromMemorySegment(F, RAM, x + 4L * i, LE).mul(factor).intoMemorySegment(RAM, out + 4L * i, LE);
+        }
+        for (; i < count; i++) {
+            RAM.set(FLOAT, out + 4L * i, RAM.get(FLOAT, x + 4L * i) * factor);
+        }
+    }
+
     /** x += factor · y, by {@code loops} where these fit. */
     static void addScaled(long x, long y, float factor, int count, @Nullable RowLoops loops) {
         if (loops != null && RowLoops.fits(count)) {
