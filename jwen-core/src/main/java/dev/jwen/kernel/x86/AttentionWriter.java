@@ -44,6 +44,7 @@ final class AttentionWriter {
     private static final int SCORES_ROW = Float.BYTES * KvCache.BLOCK;
     private static final int LANES = 16;
     private static final int CACHE_LINE = 64;
+    private static final int SOON = 4096;
     private static final int ACCUMULATORS = 16;
 
     private final Assembler asm = new Assembler(64);
@@ -103,6 +104,9 @@ final class AttentionWriter {
                 prefetch((int) type.bytes((long) ROWS * LANES));
             }
             for (int i = 0; i < ROWS; i++) {
+                if (prefetching) {
+                    prefetchAgain(i, column);
+                }
                 load(i, Memory.at(RDI, i * positionBytes + (int) type.bytes(column)));
                 asm.op(VMOVUPS, ROWS + i, Memory.at(RAX, i * rowBytes + Float.BYTES * column));
             }
@@ -173,6 +177,9 @@ final class AttentionWriter {
                 prefetch((int) type.bytes((long) count * LANES));
             }
             for (int p = 0; p < count; p++) {
+                if (prefetching) {
+                    prefetchAgain(p, column);
+                }
                 load(p, Memory.at(RDI, p * positionBytes + (int) type.bytes(column)));
             }
             for (int r = 0; r < ROWS; r++) {
@@ -201,6 +208,14 @@ final class AttentionWriter {
         for (int i = 0; i < ROWS * ROWS; i++) {
             int register = ACCUMULATORS + i;
             asm.op(VPXOR, register, register, register);
+        }
+    }
+
+    /** Asks once more for what is read soon: a processor that is busy forgets some of what it was asked for. */
+    private void prefetchAgain(int position, int column) {
+        int at = position * positionBytes + (int) type.bytes(column);
+        if (at % CACHE_LINE == 0) {
+            asm.prefetch(Memory.at(RDI, SOON + at));
         }
     }
 
