@@ -102,12 +102,6 @@ final class FewRows {
         return results + 4L * row * shape.width();
     }
 
-    /** Keys or values of a block as float32, rows {@code width} apart. */
-    private long load(KvCache.Entries entries, int head, int positions, Buffer buffer) {
-        return VectorCache.load(
-                entries, tile.keyHead() + head, positions, shape.headDim(), shape.width(), buffer, loops);
-    }
-
     private void start() {
         int group = shape.group();
         int all = tile.keyHeads() * padded;
@@ -136,7 +130,7 @@ final class FewRows {
                 long next = isLast ? stored(tile.cache().values(block), 0) : stored(keys, head + 1);
                 products.score(stored(keys, head), queries(head), rounded, padded, to, next);
             } else {
-                long loaded = load(keys, head, rounded, worker.keys);
+                long loaded = VectorAttention.load(keys, shape, tile.keyHead() + head, rounded, worker.keys, loops);
                 score(loaded, queries(head), shape.width(), rounded, padded, to, worker.sums);
             }
         }
@@ -168,7 +162,7 @@ final class FewRows {
                 products.add(stored(values, head), weights, count, padded, to, next);
             } else {
                 int width = shape.width();
-                long loaded = load(values, head, count, worker.values);
+                long loaded = VectorAttention.load(values, shape, tile.keyHead() + head, count, worker.values, loops);
                 Tiles.outer(weights, 4L * BLOCK, 4, loaded, 4L * width, count, to, 4L * width, padded, width / L);
             }
         }

@@ -245,6 +245,12 @@ public final class VectorAttention {
         }
     }
 
+    /** Keys or values of a block as float32, rows {@code width} apart. */
+    static long load(
+            KvCache.Entries entries, Shape shape, int keyHead, int positions, Buffer buffer, @Nullable RowLoops loops) {
+        return VectorCache.load(entries, keyHead, positions, shape.headDim(), shape.width(), buffer, loops);
+    }
+
     // ---- Many rows: lanes are rows.
 
     private void runManyRows(Worker worker, Shape shape, Tile tile, long partial) {
@@ -270,14 +276,7 @@ public final class VectorAttention {
         for (int position = tile.from(); position < tile.to(); position += BLOCK) {
             int count = Math.min(BLOCK, tile.to() - position);
             int rounded = Tiles.wholeRows(count);
-            long keys = VectorCache.load(
-                    tile.cache().keys(position / BLOCK),
-                    tile.keyHead(),
-                    rounded,
-                    shape.headDim(),
-                    width,
-                    worker.keys,
-                    loops);
+            long keys = load(tile.cache().keys(position / BLOCK), shape, tile.keyHead(), rounded, worker.keys, loops);
             int vectors = lanes / L;
             Tiles.outer(
                     productTile, keys, rowBytes, 4, queries, lanesRow, width, scores, lanesRow, rounded, vectors, true);
@@ -287,14 +286,8 @@ public final class VectorAttention {
                 }
             }
             softenLanes(scores, count, lanes, max, result, width, loops);
-            long values = VectorCache.load(
-                    tile.cache().values(position / BLOCK),
-                    tile.keyHead(),
-                    count,
-                    shape.headDim(),
-                    width,
-                    worker.values,
-                    loops);
+            long values =
+                    load(tile.cache().values(position / BLOCK), shape, tile.keyHead(), count, worker.values, loops);
             Tiles.outer(
                     productTile, values, 4, rowBytes, scores, lanesRow, count, result, lanesRow, width, vectors, false);
         }
