@@ -126,9 +126,8 @@ final class RowWriter {
      * otherwise as many as are multiplied faster so than in groups of rows, which unpack a code once for all tokens but read
      * 16 runs of memory side by side.
      */
-    static int mostTokens(DataType type, long columns, InstructionSet set) {
-        Packing packing = Unpacker.packing(type, set);
-        if (set.vectorBytes() != 64 || columns == 0 || columns % COLUMNS != 0 || packing == null) {
+    static int mostTokens(DataType type, Packing packing, long columns, InstructionSet set) {
+        if (set.vectorBytes() != 64 || columns == 0 || columns % COLUMNS != 0) {
             return 0;
         }
         int most = switch (type) {

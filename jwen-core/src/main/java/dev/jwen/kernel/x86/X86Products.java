@@ -193,17 +193,20 @@ public final class X86Products implements AutoCloseable {
     /** The form in which so many rows of activations meet {@code w}. */
     public Activations activations(Tensor w, long tokens) {
         Packing packing = format(w.type()).packing;
-        return byRows(w, tokens) ? RowWriter.activations(w.type(), packing) : packing.activations();
+        return byRows(w, packing, tokens) ? RowWriter.activations(w.type(), packing) : packing.activations();
     }
 
-    private boolean byRows(Tensor w, long tokens) {
-        return tokens >= 1 && tokens <= RowWriter.mostTokens(w.type(), w.columns(), set);
+    private boolean byRows(Tensor w, Packing packing, long tokens) {
+        return tokens >= 1 && tokens <= RowWriter.mostTokens(w.type(), packing, w.columns(), set);
     }
 
     /** See {@link dev.jwen.kernel.Kernels#keepsUpWithMemory}. */
     boolean keepsUpWithMemory(DataType type, long columns) {
-        return RowWriter.mostTokens(type, columns, set) > 0
-                || (SideBySideWriter.supports(type, set) && columns % SideBySide.COLUMNS == 0);
+        if (SideBySideWriter.supports(type, set)) {
+            return columns % SideBySide.COLUMNS == 0;
+        }
+        Format format = formats.get(type);
+        return format != null && RowWriter.mostTokens(type, format.packing, columns, set) > 0;
     }
 
     /** Bytes that {@link #product} needs as a buffer of its own for each thread. */
@@ -272,30 +275,48 @@ public final class X86Products implements AutoCloseable {
             MemorySegment packBuffer) {
         check(w, fromRow, toRow, activations, tokens, out, outStride, packBuffer);
         Format format = format(w.type());
-        Activations form = format.packing.activations();
         long x = activations.address();
-        if (byRows(w, tokens)) {
-            if (fromRow < toRow) {
-                long rows = w.segment().address() + fromRow * w.rowBytes();
-                long steps = w.columns() / RowWriter.COLUMNS;
-                long to = out.address() + 4L * fromRow;
-                long xBytes = RowWriter.activations(w.type(), format.packing).bytes(w.columns());
-                MachineCode.call(
-                        kernel(format, ROW + tokens), rows, x, steps, to, toRow - fromRow, xBytes, 4 * outStride, 0, 0);
+        if (fromRow < toRow && tokens > 0) {
+            if (byRows(w, format.packing, tokens)) {
+                oneByOne(w, format, fromRow, toRow, x, tokens, out, outStride);
+            } else if (w.type().rowGroup() > 1) {
+                sideBySide(w, format, fromRow, toRow, x, tokens, out, outStride);
+            } else if (tokens <= format.packing.maxTokens(set)) {
+                rows(new Product(w, format, 0, w.columns(), x, tokens, out, 0, outStride, packBuffer), fromRow, toRow);
+            } else {
+                blocks(w, format, fromRow, toRow, x, tokens, out, outStride, packBuffer);
             }
             applyFactors(w, fromRow, toRow, tokens, out, outStride);
-            return;
         }
-        if (w.type().rowGroup() > 1) {
-            sideBySide(w, format, fromRow, toRow, x, tokens, out, outStride);
-            return;
-        }
-        if (tokens <= format.packing.maxTokens(set)) {
-            rows(new Product(w, format, 0, w.columns(), x, tokens, out, 0, outStride, packBuffer), fromRow, toRow);
-            applyFactors(w, fromRow, toRow, tokens, out, outStride);
-            return;
-        }
-        // Panels of a chunk stay in the first-level cache for a block of tokens.
+    }
+
+    private void oneByOne(
+            Tensor w, Format format, int fromRow, int toRow, long x, int tokens, MemorySegment out, long outStride) {
+        MachineCode.call(
+                kernel(format, ROW + tokens),
+                w.segment().address() + fromRow * w.rowBytes(),
+                x,
+                w.columns() / RowWriter.COLUMNS,
+                out.address() + 4L * fromRow,
+                toRow - fromRow,
+                RowWriter.activations(w.type(), format.packing).bytes(w.columns()),
+                4 * outStride,
+                0,
+                0);
+    }
+
+    /** Block of tokens by block, and for each the panels of a chunk of columns, which stay in the first-level cache. */
+    private void blocks(
+            Tensor w,
+            Format format,
+            int fromRow,
+            int toRow,
+            long x,
+            int tokens,
+            MemorySegment out,
+            long outStride,
+            MemorySegment packBuffer) {
+        Activations form = format.packing.activations();
         long chunk = chunkColumns(format, w.columns());
         int blocks = tokenBlocks(w, tokens);
         for (int block = 0; block < blocks; block++) {
@@ -310,7 +331,6 @@ public final class X86Products implements AutoCloseable {
                 rows(part, fromRow, toRow);
             }
         }
-        applyFactors(w, fromRow, toRow, tokens, out, outStride);
     }
 
     private void sideBySide(
@@ -318,7 +338,7 @@ public final class X86Products implements AutoCloseable {
         int groups = (toRow - fromRow) / SideBySide.ROWS;
         long panels = w.columns() / SideBySide.COLUMNS;
         long tokenBytes = Activations.INT8.bytes(w.columns());
-        for (int first = 0; first < tokens && groups > 0; first += SideBySideWriter.MAX_TOKENS) {
+        for (int first = 0; first < tokens; first += SideBySideWriter.MAX_TOKENS) {
             int count = Math.min(SideBySideWriter.MAX_TOKENS, tokens - first);
             MachineCode.call(
                     kernel(format, count),

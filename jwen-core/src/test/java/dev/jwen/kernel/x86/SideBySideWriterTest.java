@@ -68,6 +68,30 @@ class SideBySideWriterTest {
     }
 
     @Test
+    void factorsBesideTheWeightsMultiplyThem() {
+        Tensor w = weight(new byte[ROWS][64], true);
+        float[] factors = new float[ROWS];
+        for (int row = 0; row < ROWS; row++) {
+            factors[row] = 0.5f * row;
+        }
+        Tensor scaled = w.withScale(new Tensor.Scale(Tensor.f32(factors, ROWS, 1), 1, 64));
+        assertThat(products.supports(scaled)).isTrue();
+        MemorySegment buffer = arena.allocate(products.packBytes(w), 64);
+        MemorySegment x = X86ProductsTest.oneRecord(arena, 3, 64, true, random);
+        MemorySegment records = arena.allocate(3 * products.activations(w, 3).bytes(64), 64);
+        products.quantise(products.activations(w, 3), x, 3, 64, records);
+        Tensor plain = Tensor.allocate(arena, DataType.F32, 3, ROWS);
+        Tensor out = Tensor.allocate(arena, DataType.F32, 3, ROWS);
+        products.product(w, 0, ROWS, records, 3, plain.segment(), ROWS, buffer);
+        products.product(scaled, 0, ROWS, records, 3, out.segment(), ROWS, buffer);
+        for (int t = 0; t < 3; t++) {
+            for (int row = 0; row < ROWS; row++) {
+                assertThat(out.get(t, row)).isEqualTo(plain.get(t, row) * factors[row]);
+            }
+        }
+    }
+
+    @Test
     void onlyWholeGroupsOfRowsAreMultiplied() {
         Tensor w = weight(new byte[ROWS][32], true);
         MemorySegment buffer = arena.allocate(products.packBytes(w), 64);

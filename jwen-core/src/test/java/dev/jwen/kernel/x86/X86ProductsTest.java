@@ -11,6 +11,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.EnumSet;
+import java.util.Objects;
 import java.util.Set;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -156,7 +157,8 @@ class X86ProductsTest {
         try (X86Products products = open(set);
                 Arena arena = Arena.ofConfined()) {
             for (DataType type : FORMATS) {
-                int most = RowWriter.mostTokens(type, columns, set);
+                Packing packing = Objects.requireNonNull(Unpacker.packing(type, set));
+                int most = RowWriter.mostTokens(type, packing, columns, set);
                 if (most == 0) {
                     continue;
                 }
