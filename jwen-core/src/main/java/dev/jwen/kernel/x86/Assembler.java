@@ -84,6 +84,7 @@ final class Assembler {
     private record Fixup(int position, int end, Label target) {}
 
     private final int vectorBytes;
+    private final boolean dotsInEvex;
     private final List<Fixup> fixups = new ArrayList<>();
     private final Map<ByteBuffer, Label> constants = new LinkedHashMap<>();
     private byte[] code = new byte[4096];
@@ -91,7 +92,13 @@ final class Assembler {
 
     /** An assembler for vectors of 32 or 64 bytes. */
     Assembler(int vectorBytes) {
+        this(vectorBytes, false);
+    }
+
+    /** @param dotsInEvex whether 8-bit dot products of 256 bits take the form of AVX-512 instead of that of AVX-VNNI */
+    Assembler(int vectorBytes, boolean dotsInEvex) {
         this.vectorBytes = vectorBytes;
+        this.dotsInEvex = dotsInEvex;
     }
 
     int vectorBytes() {
@@ -214,7 +221,7 @@ final class Assembler {
     }
 
     private boolean isEvex(Instruction f) {
-        return vectorBytes == 64 && f.form != Instruction.Form.VEX_ONLY;
+        return vectorBytes == 64 ? f.form != Instruction.Form.VEX_ONLY : dotsInEvex && f == Instruction.VPDPBUSD;
     }
 
     private void prefix(Instruction f, int reg, int a, int b, int x, boolean broadcast) {
@@ -240,7 +247,7 @@ final class Assembler {
         };
         put(0x62, clear(reg & 8, 0x80) | clear(x, 0x40) | clear(b, 0x20) | clear(reg & 16, 0x10) | f.map);
         put((w ? 0x80 : 0) | ((~a & 15) << 3) | 4 | f.prefix);
-        put(0x40 | flags | clear(a & 16, 0x08));
+        put(vectorBytes | flags | clear(a & 16, 0x08)); // of the length, 2 bits: 64 for 512, 32 for 256
         put(f.opcode);
     }
 

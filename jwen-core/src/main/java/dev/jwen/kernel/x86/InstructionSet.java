@@ -1,5 +1,10 @@
 package dev.jwen.kernel.x86;
 
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.stream.Collectors;
+
 /** The families of vector instructions the kernels are written in, from the oldest to the newest. */
 public enum InstructionSet {
     /** 256-bit integers; 8-bit products through 16-bit sums. */
@@ -11,6 +16,26 @@ public enum InstructionSet {
     /** AVX-512 with permutations of bytes (VBMI) and dot products of BF16 pairs. */
     AVX512_BF16;
 
+    /** By its name in letters of either case; a hyphen serves as an underscore. */
+    static Optional<InstructionSet> named(String name) {
+        return Arrays.stream(values())
+                .filter(set ->
+                        set.lowerCase().equals(name.toLowerCase(Locale.ROOT).replace('-', '_')))
+                .findFirst();
+    }
+
+    /** The names of those that a processor has, oldest first. */
+    static String supportedBy(CpuFeatures cpu) {
+        return Arrays.stream(values())
+                .filter(set -> set.isSupportedBy(cpu))
+                .map(InstructionSet::lowerCase)
+                .collect(Collectors.joining(", "));
+    }
+
+    private String lowerCase() {
+        return name().toLowerCase(Locale.ROOT);
+    }
+
     /** Bytes of one vector. */
     int vectorBytes() {
         return compareTo(AVX512) >= 0 ? 64 : 32;
@@ -21,6 +46,18 @@ public enum InstructionSet {
         return vectorBytes() / 4;
     }
 
+    /**
+     * For code in these instructions. A processor with AVX-512 that lacks AVX-VNNI has its dot product in another
+     * encoding, so that the kernels can be tried there, too.
+     */
+    Assembler assembler() {
+        return new Assembler(vectorBytes(), this == AVX_VNNI && !Here.AVX_VNNI);
+    }
+
+    private static final class Here {
+        private static final boolean AVX_VNNI = CpuFeatures.detect().avxVnni();
+    }
+
     /** Whether four 8-bit products can be added to a 32-bit lane in one instruction. */
     boolean hasDotProduct() {
         return this != AVX2;
@@ -29,7 +66,7 @@ public enum InstructionSet {
     boolean isSupportedBy(CpuFeatures cpu) {
         return switch (this) {
             case AVX2 -> cpu.avx2();
-            case AVX_VNNI -> cpu.avxVnni();
+            case AVX_VNNI -> cpu.avxVnni() || cpu.avx512();
             case AVX512 -> cpu.avx512();
             case AVX512_BF16 -> cpu.bf16() && cpu.vbmi();
         };

@@ -17,7 +17,7 @@ final class KernelWriter {
 
     /** Rows times a few tokens, straight from the stored rows: each block is unpacked to a panel that stays in cache. */
     byte[] direct(DataType type, Packing packing, int tokens) {
-        Assembler asm = new Assembler(set.vectorBytes());
+        Assembler asm = set.assembler();
         Tile tile = new Tile(asm, set.rows(), blockBytes(type), panels(type), tokens);
         Products products = new Products(asm, set, packing, tile, tokens, 1);
         int panels = panels(type);
@@ -43,7 +43,7 @@ final class KernelWriter {
 
     /** Unpacks whole rows to panels. */
     byte[] pack(DataType type, Packing packing) {
-        Assembler asm = new Assembler(set.vectorBytes());
+        Assembler asm = set.assembler();
         Tile tile = new Tile(asm, set.rows(), blockBytes(type), panels(type), 0);
         tile.enter();
         tile.forBlocks(() -> {
@@ -59,7 +59,7 @@ final class KernelWriter {
      * columns.
      */
     byte[] tile(Packing packing, int tokens, int groups) {
-        Assembler asm = new Assembler(set.vectorBytes());
+        Assembler asm = set.assembler();
         Tile tile = new Tile(asm, 0, 0, 1, tokens);
         Products products = new Products(asm, set, packing, tile, tokens, groups);
         tile.enter();

@@ -83,7 +83,7 @@ final class X86Loops implements PeakLoops {
 
     /** (rounds): each round adds one product to each sum. */
     private byte[] sums(Arithmetic arithmetic) {
-        Assembler asm = new Assembler(set.vectorBytes());
+        Assembler asm = set.assembler();
         for (int i = 0; i <= PRODUCTS; i++) {
             asm.op(Instruction.VPXOR, i, i, i);
         }
@@ -113,7 +113,7 @@ final class X86Loops implements PeakLoops {
 
     /** (address, blocks): loads every byte, and asks for the next block, as processors do not look beyond a page. */
     private byte[] reads() {
-        Assembler asm = new Assembler(set.vectorBytes());
+        Assembler asm = set.assembler();
         Label loop = new Label();
         asm.bind(loop);
         for (int at = 0; at < READ_BYTES; at += set.vectorBytes()) {

@@ -79,7 +79,7 @@ final class X86ProductTile implements ProductTile {
      * @param isByRows whether the rows of a are runs, rather than its columns
      */
     private byte[] write(boolean isByRows) {
-        Assembler asm = new Assembler(set.vectorBytes());
+        Assembler asm = set.assembler();
         asm.push(Assembler.RBX);
         asm.push(COUNT);
         prefetch(asm);

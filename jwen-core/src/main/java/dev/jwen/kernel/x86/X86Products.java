@@ -36,6 +36,9 @@ import org.jspecify.annotations.Nullable;
  * <p>Kernels are written when a format and number of tokens is first used and live until {@link #close}.
  */
 public final class X86Products implements AutoCloseable {
+    /** The system property that names another {@link InstructionSet} than the fastest one. */
+    public static final String PROPERTY = "jwen.x86";
+
     private static final int MAX_TOKENS = 16;
     private static final int PACK = 0;
     private static final int TILE = MAX_TOKENS + 1;
@@ -85,9 +88,10 @@ public final class X86Products implements AutoCloseable {
             MemorySegment buffer) {}
 
     /**
-     * Products in the instruction set that is the fastest on this processor.
+     * Products in the instruction set that {@value #PROPERTY} names, or else in the fastest one of this processor.
      *
      * @throws UnsupportedOperationException if {@link #obstacle} gives a reason
+     * @throws IllegalArgumentException if {@value #PROPERTY} names a set that this processor does not have
      */
     public X86Products() {
         this(null);
@@ -139,7 +143,7 @@ public final class X86Products implements AutoCloseable {
         }
     }
 
-    /** The instruction set that is the fastest on this processor, or null if there is none. */
+    /** The instruction set that is asked for or the fastest on this processor, or null if there is none. */
     static @Nullable InstructionSet fastest() {
         return fastest(CpuFeatures.detect());
     }
@@ -151,6 +155,13 @@ public final class X86Products implements AutoCloseable {
     }
 
     private static @Nullable InstructionSet fastest(CpuFeatures cpu) {
+        String wanted = System.getProperty(PROPERTY);
+        if (wanted != null) {
+            return InstructionSet.named(wanted)
+                    .filter(set -> set.isSupportedBy(cpu))
+                    .orElseThrow(() -> new IllegalArgumentException("%s is \"%s\", which is not one of those here: %s"
+                            .formatted(PROPERTY, wanted, InstructionSet.supportedBy(cpu))));
+        }
         InstructionSet fastest = null;
         for (InstructionSet set : InstructionSet.values()) {
             boolean worthwhile = set != InstructionSet.AVX512_BF16 || cpu.fastBf16();
