@@ -610,8 +610,10 @@ final class RowLoopsWriter {
 
     /** Every lane of {@code x} (0 to 15) = the sum or maximum of all of them. Overwrites {@code other} (0 to 15). */
     static void acrossLanes(Assembler asm, Instruction f, int x, int other) {
-        asm.op(VEXTRACTI64X4, x, 0, other, 1);
-        asm.op(f, x, x, other);
+        if (asm.vectorBytes() == 64) {
+            asm.op(VEXTRACTI64X4, x, 0, other, 1);
+            asm.op(f, x, x, other);
+        }
         asm.op(VEXTRACTF128, x, 0, other, 1);
         asm.op(f, x, x, other);
         asm.op(VPSHUFD, other, 0, x, 0x4e);
