@@ -238,7 +238,7 @@ final class BenchCommand implements Runnable {
                 Output.json(out, record);
             }
             if (roofline != null) {
-                String title = "%s kernels, %d threads".formatted(kernels.name(), kernels.threads());
+                String title = "%s kernels, %s".formatted(kernels.name(), Units.counted(kernels.threads(), "thread"));
                 write(roofline, Roofline.svg(title, limit, speeds));
             }
         }
@@ -291,11 +291,11 @@ final class BenchCommand implements Runnable {
                 ParameterCount.of(opened.checkpoint(), opened.network().config());
         if (!json) {
             out.printf(
-                    "%s, %s, %,d parameters, %d threads, opened in %.0f ms%nkernels %s%n%n",
+                    "%s, %s, %,d parameters, %s, opened in %.0f ms%nkernels %s%n%n",
                     opened.checkpoint().path().getFileName(),
                     Units.bytes(opened.checkpoint().sizeBytes()),
                     count.text(),
-                    opened.kernels().threads(),
+                    Units.counted(opened.kernels().threads(), "thread"),
                     loadMillis,
                     options.kernelsChoice());
             out.printf(

@@ -103,11 +103,11 @@ final class ChatLoop {
 
     /** What the model is, for a greeting. */
     String greeting() {
-        return "%s, %s kernels, %d threads. /help lists the commands, Ctrl-D leaves."
+        return "%s, %s kernels, %s. /help lists the commands, Ctrl-D leaves."
                 .formatted(
                         engine.checkpoint().path().getFileName(),
                         engine.network().kernels().name(),
-                        engine.network().kernels().threads());
+                        Units.counted(engine.network().kernels().threads(), "thread"));
     }
 
     /** Takes messages and commands from standard input, one a line, until it ends. */

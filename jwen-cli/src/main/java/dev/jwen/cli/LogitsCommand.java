@@ -114,7 +114,7 @@ final class LogitsCommand implements Runnable {
             all.rows(from, to - from).copyFrom(network.forward(batch));
         }
         SafetensorsWriter.write(target, Map.of("logits", all), Map.of("made_by", "jwen logits"));
-        err().printf("logits of %d tokens written to %s%n", input.length(), target);
+        err().printf("logits of %s written to %s%n", Units.counted(input.length(), "token"), target);
     }
 
     private int[] tokens() {

@@ -91,10 +91,14 @@ final class ModelOptions {
 
     /** Opens the engine; whoever calls closes it. */
     Engine open(VisionFlags vision) {
+        checkContext();
+        return Engine.open(path(), options(vision.options()));
+    }
+
+    private void checkContext() {
         if (context < 0) {
             throw new CommandException("--context must be a positive number of tokens, found " + context);
         }
-        return Engine.open(path(), options(vision.options()));
     }
 
     private Engine.Options options(VisionOptions vision) {
@@ -127,6 +131,7 @@ final class ModelOptions {
 
     /** Opens the network alone; whoever calls closes it. */
     Network openNetwork() {
+        checkContext();
         Checkpoint checkpoint = Checkpoint.open(path());
         Kernels opened = null;
         try {

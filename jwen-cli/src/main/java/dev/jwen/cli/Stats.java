@@ -32,9 +32,9 @@ final class Stats {
 
     static String line(Completion completion) {
         int read = completion.promptTokens() - completion.cachedTokens();
-        return "read %,d tokens%s at %.1f tokens/s, wrote %,d at %.1f tokens/s, first token after %.2f s"
+        return "read %s%s at %.1f tokens/s, wrote %,d at %.1f tokens/s, first token after %.2f s"
                 .formatted(
-                        read,
+                        Units.counted(read, "token"),
                         completion.cachedTokens() == 0
                                 ? ""
                                 : " (%,d more were known)".formatted(completion.cachedTokens()),

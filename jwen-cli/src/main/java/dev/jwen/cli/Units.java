@@ -32,6 +32,11 @@ public final class Units {
         return unit == 0 ? Long.toString(count) : oneDecimal(value) + COUNTS[unit];
     }
 
+    /** A number of things: {@code 1 token}, {@code 1,024 tokens}. */
+    public static String counted(long count, String thing) {
+        return String.format(Locale.ROOT, "%,d %s%s", count, thing, count == 1 ? "" : "s");
+    }
+
     /** A speed, for example {@code 41.7 tokens/s}; 0 where no time has passed. */
     public static String tokensPerSecond(long tokens, Duration time) {
         double seconds = time.toNanos() / 1e9;
