@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.jwen.kernel.x86.EveryInstructionSet;
 import dev.jwen.tensor.Blocks;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
@@ -23,9 +24,11 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Coarse copies, gathered rows and rounded activations: what products of selected rows stand on, on every back end. */
 class CoarseningTest {
-    private static final List<Kernels> KERNELS = Backends.all().stream()
-            .filter(provider -> provider.unavailable().isEmpty())
-            .map(provider -> provider.open(2))
+    private static final List<Kernels> KERNELS = Stream.concat(
+                    EveryInstructionSet.open(2),
+                    Backends.all().stream()
+                            .filter(provider -> provider.unavailable().isEmpty())
+                            .map(provider -> provider.open(2)))
             .toList();
 
     private static final ValueLayout.OfShort HALF = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);

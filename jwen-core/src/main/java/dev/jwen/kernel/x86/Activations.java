@@ -8,8 +8,8 @@ import java.nio.ByteOrder;
 /**
  * The forms in which activations meet the weights, and the plain definition of how float32 rows are brought into them.
  *
- * <p>A row is a sequence of records, of 32 values but for {@link #INT8_ROW} and {@link #INT8_HALVES}. A record of {@link #INT8} is one cache line,
- * little-endian:
+ * <p>A row is a sequence of records, of 32 values but for {@link #INT8_PAIRS} and {@link #INT8_SIXTEENS}. A record of
+ * {@link #INT8} is one cache line, little-endian:
  * <pre>
  *   byte  0   int8[32]  q, in -127..127
  *   byte 32   float     scale: x ≈ scale · q
@@ -19,29 +19,25 @@ import java.nio.ByteOrder;
  *   byte 52   float     the same of q[0..15], then of q[16..31]
  *   byte 60   zero
  * </pre>
- * A record of {@link #INT8_ROW} holds the same integers of 256 values for kernels whose lanes are columns:
+ * A record of {@link #INT8_PAIRS} or {@link #INT8_SIXTEENS} holds the same integers of 256 values for kernels whose lanes are
+ * columns. Each of 16 lanes has 16 columns of one block of 32, four in each of four vectors, so that their products can be
+ * added up before they are scaled:
  * <pre>
- *   byte  0   4 times int8[64] q, then int32[16] -128 · Σ of four q, the correction for the lane that multiplies them
- *   byte 512  float[8]  scale of each 32 values
- *   byte 544  float[8]  scale · Σ q of each 32 values
- * </pre>
- * A record of {@link #INT8_HALVES} holds the same, once for the four even blocks of 32 and once for the odd ones, for kernels
- * in which a lane multiplies columns of both halves of a block:
- * <pre>
- *   byte  0   2 times int8[4][16] q of the lower halves of four blocks, int8[4][16] q of the upper halves, then int32[16]
- *             -128 · Σ of eight q, the correction for the lane that multiplies both
- *   byte 384  float[8]  scale of each 32 values
- *   byte 416  float[8]  scale · Σ q of each 32 values
+ *   byte  0   4 times int8[16][4] q, see {@link #code}
+ *   byte 256  int32[16] -128 · Σ of the sixteen q of each lane, the correction
+ *   byte 320  float[16] scale of each lane
+ *   byte 384  float[8]  zeros
+ *   byte 416  float[8]  scale · Σ q of each block of 32 values
  * </pre>
  * A record of {@link #BF16} is 32 values rounded to nearest even, one of {@link #F32} the 32 values themselves.
  */
 public enum Activations {
     /** For quantised weights: integer products. */
     INT8(64),
-    /** For quantised weights and so few tokens that {@link RowWriter} multiplies them. */
-    INT8_ROW(256, 576),
-    /** The same for weights of four bits. */
-    INT8_HALVES(256, 448),
+    /** For quantised weights and so few tokens that {@link RowWriter} multiplies them: two lanes for a block, every other dword. */
+    INT8_PAIRS(256, 448),
+    /** The same for weights with a scale for 16 columns: a lane for each 16 columns. */
+    INT8_SIXTEENS(256, 448),
     /** For BF16 weights where the processor multiplies BF16 pairs. */
     BF16(64),
     /** For all other weights. */
@@ -58,9 +54,16 @@ public enum Activations {
     static final int SUM = 48;
     static final int HALF_SUMS = 52;
 
-    // Bytes from one quarter of a record of 256 values to the next, and from one half to the other.
-    private static final int QUARTER_BYTES = 128;
-    private static final int HALF_BYTES = 192;
+    // Of a record of 256 values.
+    static final int LANES = 16;
+    static final int LANE_CORRECTIONS = 256;
+    static final int LANE_SCALES = 320;
+    static final int LANE_SUMS = 384;
+    static final int BLOCK_SUMS = 416;
+
+    // The same within a block of 32: dwords, and dwords of a lane.
+    private static final int DWORDS = 8;
+    private static final int LANE_DWORDS = 4;
 
     /** Rows of smaller values than this become zeros, so that the reciprocal of the scale stays finite. */
     static final float SMALLEST = 1e-35f;
@@ -91,28 +94,19 @@ public enum Activations {
         return recordBytes;
     }
 
-    /** In a record of 256 values: where the codes of half {@code half} of a block of 32 are. */
-    int codes(int block, int half) {
-        return this == INT8_ROW
-                ? QUARTER_BYTES * (block / 2) + 32 * (block % 2) + 16 * half
-                : HALF_BYTES * (block % 2) + CACHE_LINE * half + 16 * (block / 2);
+    /** In a record of 256 values: the lane that has the four columns {@code dword} of a block. */
+    int lane(int block, int dword) {
+        if (this == INT8_PAIRS) {
+            return 2 * block + dword % 2;
+        }
+        int sixteen = 2 * block + dword / LANE_DWORDS;
+        return sixteen % 4 * 4 + sixteen / 4;
     }
 
-    /** In a record of 256 values: where the corrections are that belong to half {@code half} of a block. */
-    int corrections(int block, int half) {
-        return this == INT8_ROW
-                ? codes(block, half) + CACHE_LINE
-                : HALF_BYTES * (block % 2) + 2 * CACHE_LINE + 16 * (block / 2);
-    }
-
-    /** In a record of 256 values: where the scales are, one for each 32 values. */
-    int scales() {
-        return recordBytes - 64;
-    }
-
-    /** In a record of 256 values: where the sums are. */
-    int sums() {
-        return recordBytes - 32;
+    /** In a record of 256 values: where the codes of the four columns {@code dword} of a block are. */
+    int code(int block, int dword) {
+        int vector = this == INT8_PAIRS ? dword / 2 : dword % LANE_DWORDS;
+        return CACHE_LINE * vector + Integer.BYTES * lane(block, dword);
     }
 
     /**
@@ -138,7 +132,7 @@ public enum Activations {
             long record = to + offset(i);
             switch (this) {
                 case INT8 -> quantiseRecord(x, source, records, record);
-                case INT8_ROW, INT8_HALVES -> quantiseRowRecord(x, source, records, record);
+                case INT8_PAIRS, INT8_SIXTEENS -> quantiseLanes(x, source, records, record);
                 case BF16 -> roundRecord(x, source, records, record);
                 case F32 -> MemorySegment.copy(x, source, records, record, 4L * VALUES);
             }
@@ -168,7 +162,7 @@ public enum Activations {
                     }
                 }
                 case F32 -> MemorySegment.copy(records, record, x, to, 4L * VALUES);
-                case INT8_ROW, INT8_HALVES -> throw new UnsupportedOperationException("restore " + INT8);
+                case INT8_PAIRS, INT8_SIXTEENS -> throw new UnsupportedOperationException("restore " + INT8);
             }
         }
     }
@@ -181,28 +175,28 @@ public enum Activations {
         return largest;
     }
 
-    private void quantiseRowRecord(MemorySegment x, long source, MemorySegment records, long record) {
+    private void quantiseLanes(MemorySegment x, long source, MemorySegment records, long record) {
+        records.asSlice(record + LANE_CORRECTIONS, recordBytes - LANE_CORRECTIONS)
+                .fill((byte) 0);
         for (int block = 0; block < recordValues / VALUES; block++) {
             long from = source + 4L * VALUES * block;
             float largest = largest(x, from);
             float inverse = 127 / largest;
+            float scale = largest * (1 / 127f);
             int sum = 0;
-            for (int lane = 0; lane < 8; lane++) {
-                int half = lane / 4;
+            for (int dword = 0; dword < DWORDS; dword++) {
                 int four = 0;
-                for (int i = 4 * lane; i < 4 * lane + 4; i++) {
-                    int q = (int) Math.rint(x.get(Tensor.FLOAT, from + 4L * i) * inverse);
-                    records.set(ValueLayout.JAVA_BYTE, record + codes(block, half) + i % 16, (byte) q);
+                for (int i = 0; i < 4; i++) {
+                    int q = (int) Math.rint(x.get(Tensor.FLOAT, from + 4L * (4 * dword + i)) * inverse);
+                    records.set(ValueLayout.JAVA_BYTE, record + code(block, dword) + i, (byte) q);
                     four += q;
                 }
-                long correction = record + corrections(block, half) + 4L * (lane % 4);
-                boolean isFirst = this == INT8_ROW || half == 0;
-                records.set(INT, correction, -128 * four + (isFirst ? 0 : records.get(INT, correction)));
+                long lane = record + 4L * lane(block, dword);
+                records.set(INT, lane + LANE_CORRECTIONS, records.get(INT, lane + LANE_CORRECTIONS) - 128 * four);
+                records.set(Tensor.FLOAT, lane + LANE_SCALES, scale);
                 sum += four;
             }
-            float scale = largest * (1 / 127f);
-            records.set(Tensor.FLOAT, record + scales() + 4L * block, scale);
-            records.set(Tensor.FLOAT, record + sums() + 4L * block, sum * scale);
+            records.set(Tensor.FLOAT, record + BLOCK_SUMS + 4L * block, sum * scale);
         }
     }
 

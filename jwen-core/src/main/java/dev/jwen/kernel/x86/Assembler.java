@@ -145,6 +145,30 @@ final class Assembler {
         put(bits);
     }
 
+    /** {@code dst = f(a, b)} of 128 bits, of registers from 0 to 15; clears the rest of {@code dst}. */
+    void op128(Instruction f, int dst, int a, int b) {
+        vex(f, dst, a, b & 8, 0, 0);
+        put(modRm(0xc0, dst, b));
+    }
+
+    /** The same with a second operand in memory. */
+    void op128(Instruction f, int dst, int a, Memory b) {
+        vex(f, dst, a, b.baseBit(), b.indexBit(), 0);
+        modRm(dst, b, 1, 0);
+    }
+
+    /** {@code dst = f(a, b, immediate)} of 128 bits; {@code a} is 0 where an instruction has one source. */
+    void op128(Instruction f, int dst, int a, int b, int immediate) {
+        op128(f, dst, a, b);
+        put(immediate);
+    }
+
+    /** Shifts the lanes of 128 bits of {@code a} by a constant. */
+    void shift128(Instruction f, int dst, int a, int bits) {
+        op128(f, f.digit, dst, a);
+        put(bits);
+    }
+
     /** Reads 16 bytes into {@code dst} (0 to 15) and clears the rest of it. */
     void load128(int dst, Memory source) {
         vex(Instruction.VMOVUPS, dst, 0, source.baseBit(), source.indexBit(), 0);
@@ -167,16 +191,22 @@ final class Assembler {
 
     /** Writes 16-bit lane {@code index} of {@code source} (0 to 15). */
     void extractWord(Memory dst, int source, int index) {
-        extract(0x15, dst, source, index);
+        extract(0x15, false, dst, source, index);
     }
 
     /** Writes 32-bit lane {@code index} of {@code source} (0 to 15). */
     void extractDword(Memory dst, int source, int index) {
-        extract(0x16, dst, source, index);
+        extract(0x16, false, dst, source, index);
     }
 
-    private void extract(int opcode, Memory dst, int source, int index) {
-        put(0xc4, clear(source & 8, 0x80) | clear(dst.indexBit(), 0x40) | clear(dst.baseBit(), 0x20) | 3, 0x79, opcode);
+    /** Writes 64-bit lane {@code index} of {@code source} (0 to 15). */
+    void extractQword(Memory dst, int source, int index) {
+        extract(0x16, true, dst, source, index);
+    }
+
+    private void extract(int opcode, boolean w, Memory dst, int source, int index) {
+        put(0xc4, clear(source & 8, 0x80) | clear(dst.indexBit(), 0x40) | clear(dst.baseBit(), 0x20) | 3);
+        put(w ? 0xf9 : 0x79, opcode);
         modRm(source, dst, 1, 1);
         put(index);
     }

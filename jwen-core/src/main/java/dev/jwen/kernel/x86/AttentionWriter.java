@@ -31,52 +31,67 @@ import dev.jwen.kernel.x86.Assembler.Memory;
 import dev.jwen.tensor.DataType;
 
 /**
- * Writes the kernels of {@link AttentionTile} in 512 bits, for one type and head size.
+ * Writes the kernels of {@link AttentionTile}, for one type and head size.
  *
- * <p>Both work on 4 rows and 4 positions side by side, so that what is read from the cache serves four query heads, and
- * reads memory in order: scores as 4 × 4 dot products with the lanes along the head, sums by adding four positions to 16
- * columns at a time. Each asks for what is read next: it is too small for the processor to find out by itself.
+ * <p>Both work on 4 rows and as many positions side by side as the registers hold, 4 of 512 bits or 2 of 256, so that what
+ * is read from the cache serves four query heads, and read memory in order: scores as dot products with the lanes along the
+ * head, sums by adding the positions to a vector of columns at a time. Each asks for what is read next: it is too small for
+ * the processor to find out by itself.
  *
  * <p>Arguments: cache, rows, positions (scores: groups of four), result, groups of four rows, what is read next.
  */
 final class AttentionWriter {
     private static final int ROWS = AttentionTile.ROWS;
     private static final int SCORES_ROW = Float.BYTES * KvCache.BLOCK;
-    private static final int LANES = 16;
     private static final int CACHE_LINE = 64;
     private static final int SOON = 4096;
-    private static final int ACCUMULATORS = 16;
 
-    private final Assembler asm = new Assembler(64);
+    private final Assembler asm;
     private final DataType type;
+
+    /** Columns of a vector. */
+    private final int lanes;
+
+    /** Positions side by side. */
+    private final int positions;
+
+    /** The first of the registers for what belongs to a row and a position; those below are free for anything. */
+    private final int accumulators;
+
     /** Bytes of a position in the cache, and of a row of queries or sums. */
     private final int positionBytes;
 
     private final int rowBytes;
 
-    private AttentionWriter(DataType type, int headDim) {
+    private AttentionWriter(DataType type, int headDim, InstructionSet set) {
+        this.asm = set.assembler();
         this.type = type;
+        this.lanes = set.rows();
+        this.accumulators = set.registers() / 2;
+        this.positions = (set.registers() - accumulators) / ROWS;
         this.positionBytes = (int) type.bytes(headDim);
         this.rowBytes = Float.BYTES * headDim;
     }
 
     static boolean supports(DataType type, int headDim, InstructionSet set) {
-        return set.vectorBytes() == 64 && (type == DataType.BF16 || type == DataType.F32) && headDim % (4 * LANES) == 0;
+        return (type == DataType.BF16 || type == DataType.F32) && headDim % (4 * set.rows()) == 0;
     }
 
-    static byte[] score(DataType type, int headDim) {
-        return new AttentionWriter(type, headDim).score();
+    static byte[] score(DataType type, int headDim, InstructionSet set) {
+        return new AttentionWriter(type, headDim, set).score();
     }
 
-    static byte[] add(DataType type, int headDim) {
-        return new AttentionWriter(type, headDim).add();
+    static byte[] add(DataType type, int headDim, InstructionSet set) {
+        return new AttentionWriter(type, headDim, set).add();
     }
 
     private byte[] score() {
-        Label positions = new Label();
+        Label some = new Label();
         Label rows = new Label();
         Label next = new Label();
-        asm.bind(positions);
+        // From groups of four to groups of so many.
+        asm.shiftLeft(RDX, Integer.numberOfTrailingZeros(ROWS / positions));
+        asm.bind(some);
         asm.mov(RAX, RSI);
         asm.mov(R10, RCX);
         asm.mov(R11, R8);
@@ -86,39 +101,47 @@ final class AttentionWriter {
         scoreRows(false);
         asm.jumpIfNotZero(rows);
         asm.bind(next);
-        asm.addConstant(RDI, ROWS * positionBytes);
-        asm.addConstant(RCX, ROWS * Float.BYTES);
+        asm.addConstant(RDI, positions * positionBytes);
+        asm.addConstant(RCX, positions * Float.BYTES);
         asm.subConstant(RDX, 1);
-        asm.jumpIfNotZero(positions);
+        asm.jumpIfNotZero(some);
         asm.vzeroupper();
         asm.ret();
         return asm.finish();
     }
 
-    /** Four rows times four positions, and counts the rows. */
+    /** Four rows times the positions side by side, and counts the rows. */
     private void scoreRows(boolean prefetching) {
         clear();
-        for (int column = 0; column < rowBytes / Float.BYTES; column += LANES) {
+        for (int column = 0; column < rowBytes / Float.BYTES; column += lanes) {
             if (prefetching) {
-                // A few lines at a time, as more would wait for one another.
-                prefetch((int) type.bytes((long) ROWS * LANES));
+                prefetch(positions, column);
             }
-            for (int i = 0; i < ROWS; i++) {
+            for (int p = 0; p < positions; p++) {
                 if (prefetching) {
-                    prefetchAgain(i, column);
+                    prefetchAgain(p, column);
                 }
-                load(i, Memory.at(RDI, i * positionBytes + (int) type.bytes(column)));
-                asm.op(VMOVUPS, ROWS + i, Memory.at(RAX, i * rowBytes + Float.BYTES * column));
+                load(p, Memory.at(RDI, p * positionBytes + (int) type.bytes(column)));
             }
             for (int r = 0; r < ROWS; r++) {
-                for (int p = 0; p < ROWS; p++) {
+                asm.op(VMOVUPS, ROWS + r, Memory.at(RAX, r * rowBytes + Float.BYTES * column));
+                for (int p = 0; p < positions; p++) {
                     asm.op(VFMADD231PS, accumulator(r, p), p, ROWS + r);
                 }
             }
         }
-        for (int r = 0; r < ROWS; r++) {
+        for (int r = 0; r < ROWS; r += ROWS / positions) {
             addLanes(accumulator(r, 0));
-            asm.store128(Memory.at(R10, r * SCORES_ROW), 0);
+            Memory scores = Memory.at(R10, r * SCORES_ROW);
+            if (positions == ROWS) {
+                asm.store128(scores, 0);
+            } else {
+                asm.extractQword(scores, 0, 0);
+                asm.extractQword(scores.plus(SCORES_ROW), 0, 1);
+            }
+        }
+        if (prefetching) {
+            asm.addConstant(R9, positions * positionBytes);
         }
         asm.addConstant(RAX, ROWS * rowBytes);
         asm.addConstant(R10, ROWS * SCORES_ROW);
@@ -126,17 +149,17 @@ final class AttentionWriter {
     }
 
     private byte[] add() {
-        Label four = new Label();
+        Label some = new Label();
         Label rest = new Label();
         Label one = new Label();
         Label end = new Label();
-        asm.bind(four);
-        asm.subConstant(RDX, ROWS);
+        asm.bind(some);
+        asm.subConstant(RDX, positions);
         asm.jumpIfNegative(rest);
-        addPositions(ROWS);
-        asm.jump(four);
+        addPositions(positions);
+        asm.jump(some);
         asm.bind(rest);
-        asm.addConstant(RDX, ROWS);
+        asm.addConstant(RDX, positions);
         asm.jumpIfZero(end);
         asm.bind(one);
         addPositions(1);
@@ -172,9 +195,9 @@ final class AttentionWriter {
                 asm.op(VBROADCASTSS, weight(r, p), Memory.at(RAX, r * SCORES_ROW + p * Float.BYTES));
             }
         }
-        for (int column = 0; column < rowBytes / Float.BYTES; column += LANES) {
+        for (int column = 0; column < rowBytes / Float.BYTES; column += lanes) {
             if (prefetching) {
-                prefetch((int) type.bytes((long) count * LANES));
+                prefetch(count, column);
             }
             for (int p = 0; p < count; p++) {
                 if (prefetching) {
@@ -191,22 +214,25 @@ final class AttentionWriter {
                 asm.op(VMOVUPS_STORE, ROWS + r, sum);
             }
         }
+        if (prefetching) {
+            asm.addConstant(R9, count * positionBytes);
+        }
         asm.addConstant(RAX, ROWS * SCORES_ROW);
         asm.addConstant(R10, ROWS * rowBytes);
         asm.subConstant(R11, 1);
     }
 
-    private static int accumulator(int row, int position) {
-        return ACCUMULATORS + ROWS * row + position;
+    private int accumulator(int row, int position) {
+        return accumulators + positions * row + position;
     }
 
-    private static int weight(int row, int position) {
+    private int weight(int row, int position) {
         return accumulator(row, position);
     }
 
     private void clear() {
-        for (int i = 0; i < ROWS * ROWS; i++) {
-            int register = ACCUMULATORS + i;
+        for (int i = 0; i < ROWS * positions; i++) {
+            int register = accumulators + i;
             asm.op(VPXOR, register, register, register);
         }
     }
@@ -219,15 +245,20 @@ final class AttentionWriter {
         }
     }
 
-    /** Asks for the next {@code bytes} of what is read next. */
-    private void prefetch(int bytes) {
-        for (int at = 0; at < bytes; at += CACHE_LINE) {
-            asm.prefetch(Memory.at(R9, at));
+    /**
+     * Asks for the part of what is read next that falls to a vector of so many positions: a few lines at a time, as more
+     * would wait for one another.
+     */
+    private void prefetch(int count, int column) {
+        int end = (int) type.bytes((long) count * (column + lanes));
+        for (int at = (int) type.bytes((long) count * column); at < end; at++) {
+            if (at % CACHE_LINE == 0) {
+                asm.prefetch(Memory.at(R9, at));
+            }
         }
-        asm.addConstant(R9, bytes);
     }
 
-    /** Register {@code dst} = 16 values as float32. */
+    /** Register {@code dst} = a vector of values as float32. */
     private void load(int dst, Memory source) {
         if (type == DataType.F32) {
             asm.op(VMOVUPS, dst, source);
@@ -244,8 +275,10 @@ final class AttentionWriter {
         asm.op(VPUNPCKLQDQ, 2, 0, 1);
         asm.op(VPUNPCKHQDQ, 3, 0, 1);
         asm.op(VADDPS, 0, 2, 3);
-        asm.op(VEXTRACTI64X4, 0, 0, 1, 1);
-        asm.op(VADDPS, 0, 0, 1);
+        if (asm.vectorBytes() == 64) {
+            asm.op(VEXTRACTI64X4, 0, 0, 1, 1);
+            asm.op(VADDPS, 0, 0, 1);
+        }
         asm.op(VEXTRACTF128, 0, 0, 1, 1);
         asm.op(VADDPS, 0, 0, 1);
     }

@@ -28,6 +28,7 @@ import static dev.jwen.kernel.x86.Instruction.VMOVAPS;
 import static dev.jwen.kernel.x86.Instruction.VMOVUPS;
 import static dev.jwen.kernel.x86.Instruction.VMULPD;
 import static dev.jwen.kernel.x86.Instruction.VMULPS;
+import static dev.jwen.kernel.x86.Instruction.VPACKSSDW;
 import static dev.jwen.kernel.x86.Instruction.VPADDD;
 import static dev.jwen.kernel.x86.Instruction.VPAND;
 import static dev.jwen.kernel.x86.Instruction.VPMAXSD;
@@ -36,13 +37,14 @@ import static dev.jwen.kernel.x86.Instruction.VPMOVDB;
 import static dev.jwen.kernel.x86.Instruction.VPMOVSXBD;
 import static dev.jwen.kernel.x86.Instruction.VPMOVZXWD;
 import static dev.jwen.kernel.x86.Instruction.VPOR;
+import static dev.jwen.kernel.x86.Instruction.VPSHUFB;
 import static dev.jwen.kernel.x86.Instruction.VPSLLD;
 import static dev.jwen.kernel.x86.Instruction.VPSLLVD;
 import static dev.jwen.kernel.x86.Instruction.VPSRAD;
 import static dev.jwen.kernel.x86.Instruction.VPSRLD;
 import static dev.jwen.kernel.x86.Instruction.VPSUBD;
-import static dev.jwen.kernel.x86.Instruction.VPTERNLOGD;
 import static dev.jwen.kernel.x86.Instruction.VPUNPCKHQDQ;
+import static dev.jwen.kernel.x86.Instruction.VPUNPCKLDQ;
 import static dev.jwen.kernel.x86.Instruction.VPUNPCKLQDQ;
 import static dev.jwen.kernel.x86.Instruction.VPXOR;
 import static dev.jwen.kernel.x86.Instruction.VSQRTPD;
@@ -54,18 +56,20 @@ import dev.jwen.kernel.x86.Assembler.Memory;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.SideBySide;
 import java.util.Set;
+import java.util.stream.IntStream;
 
 /**
- * Writes {@link Coarsening} in 512 bits: (w, copy, norms, rows, blocks of a row). A block is 32 values, which stay in
- * registers. Rows of Q8_0 follow one another; of Q5_0_R16 there are at most those of one group, from its first on.
+ * Writes {@link Coarsening}: (w, copy, norms, rows, blocks of a row). A block is 32 values, which stay in registers. Rows
+ * of Q8_0 follow one another; of Q5_0_R16 there are at most those of one group, from its first on.
  *
  * <p>Codes and factors have the bits of the definition: only products that are exact are taken apart or put together.
  * A row is not finite if the squared norm of what it lost is not, since codes and factors always are.
  */
 final class CoarseningWriter {
-    private static final int VECTOR = 64;
-    private static final int LANES = 16;
-    private static final int VALUES = 2 * LANES;
+    private static final int VALUES = 32;
+
+    /** Columns whose codes lie beside those of the other half in the bytes of rows side by side. */
+    private static final int HALF = VALUES / 2;
 
     private static final Set<DataType> SOURCES = Set.of(DataType.F32, DataType.F16, DataType.BF16, DataType.Q8_0);
 
@@ -75,15 +79,15 @@ final class CoarseningWriter {
 
     private static final int Q8_0_CODES = 2;
 
-    /** {@code b ? dst : a}, bit by bit. */
-    private static final int MERGE = 0xe4;
+    // Bytes of 128 bits that VPSHUFB takes.
+    private static final byte[] EVEN_BYTES = {0, 2, 4, 6, 8, 10, 12, 14, 0, 2, 4, 6, 8, 10, 12, 14};
+    private static final byte[] EVERY_FOURTH_BYTE = {0, 4, 8, 12};
 
     /** Halves are rounded to nearest, ties to even. */
     private static final int NEAREST = 0;
 
     // Where the factor, and of rows side by side the int with the lowest bits, of the current row and block go, and
-    // those
-    // of its first block.
+    // those of its first block.
     private static final int AT = RSI;
     private static final int INTS = RAX;
     private static final int ROW_AT = R10;
@@ -93,34 +97,45 @@ final class CoarseningWriter {
     private static final int LARGEST = 0;
     private static final int FACTOR = 2;
     private static final int INVERSE = 3;
+    /** The values of a block, up to four registers, later its codes. */
+    private static final int WEIGHTS = 4;
+
     // Squares of what is lost and of the copy, two registers each of float64.
     private static final int LOST = 8;
     private static final int COPY = 10;
     // Whatever is needed at the moment: 12 to 15.
     private static final int SCRATCH = 12;
     private static final int OTHER = 13;
-    /** The values of a block, two registers, later its codes. */
-    private static final int WEIGHTS = 16;
 
-    private final Assembler asm = new Assembler(VECTOR);
+    private final Assembler asm;
     private final DataType from;
     private final DataType to;
     private final int largestCode;
+    private final int lanes;
+    private final boolean isWide;
 
-    private CoarseningWriter(DataType from, DataType to) {
+    /** The first register of the second half of the values, and the one behind it. */
+    private final int secondHalf;
+
+    private final int endOfWeights;
+
+    private CoarseningWriter(DataType from, DataType to, InstructionSet set) {
+        asm = set.assembler();
         this.from = from;
         this.to = to;
         largestCode = Coarsening.largestCode(to);
+        lanes = set.vectorBytes() / Float.BYTES;
+        isWide = set.vectorBytes() == 64;
+        secondHalf = WEIGHTS + HALF / lanes;
+        endOfWeights = WEIGHTS + VALUES / lanes;
     }
 
-    static boolean supports(DataType from, DataType to, InstructionSet set) {
-        return set.vectorBytes() == VECTOR
-                && SOURCES.contains(from)
-                && (to == DataType.Q8_0 || to == DataType.Q5_0_R16);
+    static boolean supports(DataType from, DataType to) {
+        return SOURCES.contains(from) && (to == DataType.Q8_0 || to == DataType.Q5_0_R16);
     }
 
-    static byte[] write(DataType from, DataType to) {
-        return new CoarseningWriter(from, to).write();
+    static byte[] write(DataType from, DataType to, InstructionSet set) {
+        return new CoarseningWriter(from, to, set).write();
     }
 
     private byte[] write() {
@@ -139,11 +154,7 @@ final class CoarseningWriter {
         load();
         findFactor();
         encode();
-        if (isSideBySide()) {
-            storeSideBySide();
-        } else {
-            storeBytes();
-        }
+        store();
         asm.addConstant(RDI, (int) from.bytes(VALUES));
         nextBlock();
         asm.jumpIfNotZero(block);
@@ -205,22 +216,22 @@ final class CoarseningWriter {
             asm.op(VCVTPH2PS, SCRATCH, SCRATCH);
             asm.op(VBROADCASTSS, FACTOR, SCRATCH);
         }
-        for (int half = 0; half < 2; half++) {
-            load(WEIGHTS + half, Memory.at(RDI, 0), half);
+        for (int w = WEIGHTS; w < endOfWeights; w++) {
+            load(w, lanes * (w - WEIGHTS));
         }
     }
 
-    /** The first or second half of the values of a block. */
-    private void load(int w, Memory values, int half) {
+    /** Values of a block from {@code first} on. */
+    private void load(int w, int first) {
         switch (from) {
-            case F32 -> asm.op(VMOVUPS, w, values.plus(VECTOR * half));
-            case F16 -> asm.op(VCVTPH2PS, w, values.plus(VECTOR / 2 * half));
+            case F32 -> asm.op(VMOVUPS, w, Memory.at(RDI, Float.BYTES * first));
+            case F16 -> asm.op(VCVTPH2PS, w, Memory.at(RDI, Short.BYTES * first));
             case BF16 -> {
-                asm.op(VPMOVZXWD, w, values.plus(VECTOR / 2 * half));
+                asm.op(VPMOVZXWD, w, Memory.at(RDI, Short.BYTES * first));
                 asm.shift(VPSLLD, w, w, 16);
             }
             default -> {
-                asm.op(VPMOVSXBD, w, values.plus(Q8_0_CODES + LANES * half));
+                asm.op(VPMOVSXBD, w, Memory.at(RDI, Q8_0_CODES + first));
                 asm.op(VCVTDQ2PS, w, w);
                 asm.op(VMULPS, w, w, FACTOR);
             }
@@ -230,8 +241,10 @@ final class CoarseningWriter {
     /** The half float nearest to what suits the block, its reciprocal or 0. What is no number is largest as an integer. */
     private void findFactor() {
         asm.op(VPAND, LARGEST, WEIGHTS, asm.dwords(MAGNITUDE));
-        asm.op(VPAND, SCRATCH, WEIGHTS + 1, asm.dwords(MAGNITUDE));
-        asm.op(VPMAXSD, LARGEST, LARGEST, SCRATCH);
+        for (int w = WEIGHTS + 1; w < endOfWeights; w++) {
+            asm.op(VPAND, SCRATCH, w, asm.dwords(MAGNITUDE));
+            asm.op(VPMAXSD, LARGEST, LARGEST, SCRATCH);
+        }
         RowLoopsWriter.acrossLanes(asm, VPMAXSD, LARGEST, SCRATCH);
         asm.op(VDIVPS, FACTOR, LARGEST, asm.floats(largestCode));
         asm.op(VMINPS, FACTOR, FACTOR, asm.floats(LARGEST_HALF));
@@ -248,7 +261,7 @@ final class CoarseningWriter {
     private void encode() {
         int code = 13;
         int kept = 14;
-        for (int w = WEIGHTS; w < WEIGHTS + 2; w++) {
+        for (int w = WEIGHTS; w < endOfWeights; w++) {
             asm.op(VMULPS, code, w, INVERSE);
             asm.op(VMINPS, code, code, asm.floats(largestCode));
             asm.op(VMAXPS, code, code, asm.floats(-largestCode));
@@ -265,47 +278,71 @@ final class CoarseningWriter {
     /** In float64, because the squares of tiny values are no float32. Overwrites {@code x}. */
     private void addSquares(int sums, int x) {
         int high = 15;
-        asm.op(VEXTRACTI64X4, x, 0, high, 1);
+        asm.op(isWide ? VEXTRACTI64X4 : VEXTRACTF128, x, 0, high, 1);
         asm.op(VCVTPS2PD, x, x);
         asm.op(VCVTPS2PD, high, high);
         asm.op(VFMADD231PD, sums, x, x);
         asm.op(VFMADD231PD, sums + 1, high, high);
     }
 
+    /** Stores the codes of a block. */
+    private void store() {
+        if (isSideBySide()) {
+            storeSideBySide();
+        } else {
+            storeBytes();
+        }
+    }
+
     private void storeBytes() {
-        asm.op(VPMOVDB, WEIGHTS, Memory.at(AT, Q8_0_CODES));
-        asm.op(VPMOVDB, WEIGHTS + 1, Memory.at(AT, Q8_0_CODES + LANES));
+        narrow(WEIGHTS);
+        asm.store128(Memory.at(AT, Q8_0_CODES), OTHER);
+        narrow(secondHalf);
+        asm.store128(Memory.at(AT, Q8_0_CODES + HALF), OTHER);
+    }
+
+    /** The lowest 16 bytes of OTHER = those of 16 dwords that are bytes, in registers from {@code x} on. Overwrites SCRATCH. */
+    private void narrow(int x) {
+        if (isWide) {
+            asm.op(VPMOVDB, x, OTHER);
+        } else {
+            asm.op(VPACKSSDW, OTHER, x, x + 1);
+            asm.op(VPSHUFB, OTHER, OTHER, asm.constant(EVEN_BYTES));
+            asm.op(VEXTRACTF128, OTHER, 0, SCRATCH, 1);
+            asm.op(VPUNPCKLDQ, OTHER, OTHER, SCRATCH);
+        }
     }
 
     private void storeSideBySide() {
-        int low = WEIGHTS;
-        int high = WEIGHTS + 1;
-        asm.op(VPADDD, low, low, asm.dwords(SideBySide.OFFSET));
-        asm.op(VPADDD, high, high, asm.dwords(SideBySide.OFFSET));
         // Of a code of column c the lowest bit goes to bit c / 4 of byte c % 4.
-        asm.op(VPAND, SCRATCH, low, asm.dwords(1));
-        asm.op(VPSLLVD, SCRATCH, SCRATCH, asm.lanes(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3));
-        asm.op(VPAND, OTHER, high, asm.dwords(1));
-        asm.op(VPSLLVD, OTHER, OTHER, asm.lanes(4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7));
-        asm.op(VPOR, SCRATCH, SCRATCH, OTHER);
-        asm.op(VEXTRACTI64X4, SCRATCH, 0, OTHER, 1);
-        asm.op(VPOR, SCRATCH, SCRATCH, OTHER);
-        asm.op(VEXTRACTF128, SCRATCH, 0, OTHER, 1);
-        asm.op(VPOR, SCRATCH, SCRATCH, OTHER);
-        asm.op(VPMOVDB, SCRATCH, OTHER);
-        asm.extractDword(Memory.at(INTS, 0), OTHER, 0);
-        // The upper four bits of the first 16 columns beside those of the last.
-        asm.shift(VPSRLD, low, low, 1);
-        asm.shift(VPSLLD, high, high, 3);
-        asm.op(VPTERNLOGD, low, high, asm.dwords(15), MERGE);
-        asm.op(VPMOVDB, low, OTHER);
+        clear(SCRATCH);
+        for (int w = WEIGHTS; w < endOfWeights; w++) {
+            int first = lanes * (w - WEIGHTS);
+            asm.op(VPADDD, w, w, asm.dwords(SideBySide.OFFSET));
+            asm.op(VPAND, OTHER, w, asm.dwords(1));
+            int[] bits = IntStream.range(first, first + lanes).map(c -> c / 4).toArray();
+            asm.op(VPSLLVD, OTHER, OTHER, asm.lanes(bits));
+            asm.op(VPOR, SCRATCH, SCRATCH, OTHER);
+        }
+        RowLoopsWriter.acrossHalves(asm, VPOR, SCRATCH, OTHER);
+        asm.op(VPSHUFB, SCRATCH, SCRATCH, asm.constant(EVERY_FOURTH_BYTE));
+        asm.extractDword(Memory.at(INTS, 0), SCRATCH, 0);
+        // The upper four bits of the columns of one half beside those of the other.
+        for (int w = WEIGHTS; w < secondHalf; w++) {
+            int other = w - WEIGHTS + secondHalf;
+            asm.shift(VPSRLD, w, w, 1);
+            asm.shift(VPSRLD, other, other, 1);
+            asm.shift(VPSLLD, other, other, 4);
+            asm.op(VPOR, w, w, other);
+        }
+        narrow(WEIGHTS);
         for (int i = 0; i < 4; i++) {
             asm.extractDword(upper(i), OTHER, i);
         }
     }
 
     private static Memory upper(int i) {
-        return Memory.at(INTS, SideBySide.UPPER_BITS - SideBySide.LOWEST_BITS + VECTOR * i);
+        return Memory.at(INTS, SideBySide.UPPER_BITS - SideBySide.LOWEST_BITS + Integer.BYTES * SideBySide.ROWS * i);
     }
 
     /** Stores both norms of a row; jumps instead where it has a value that is no finite number. */
@@ -317,10 +354,7 @@ final class CoarseningWriter {
         asm.op(VPUNPCKLQDQ, SCRATCH, LOST, COPY);
         asm.op(VPUNPCKHQDQ, OTHER, LOST, COPY);
         asm.op(VADDPD, SCRATCH, SCRATCH, OTHER);
-        asm.op(VEXTRACTI64X4, SCRATCH, 0, OTHER, 1);
-        asm.op(VADDPD, SCRATCH, SCRATCH, OTHER);
-        asm.op(VEXTRACTF128, SCRATCH, 0, OTHER, 1);
-        asm.op(VADDPD, SCRATCH, SCRATCH, OTHER);
+        RowLoopsWriter.acrossHalves(asm, VADDPD, SCRATCH, OTHER);
         asm.store128(pair, SCRATCH);
         asm.mov(RAX, pair);
         asm.shiftLeft(RAX, 1);
@@ -343,18 +377,14 @@ final class CoarseningWriter {
         Label block = new Label();
         asm.movLong(RAX, (long) INFINITY << 32 | INFINITY);
         asm.store(Memory.at(RDX, 0), RAX);
-        clear(SCRATCH);
         startRow();
         asm.bind(block);
+        clear(SCRATCH);
         asm.extractWord(Memory.at(AT, 0), SCRATCH, 0);
-        clear(WEIGHTS);
-        clear(WEIGHTS + 1);
-        if (isSideBySide()) {
-            storeSideBySide();
-            clear(SCRATCH);
-        } else {
-            storeBytes();
+        for (int w = WEIGHTS; w < endOfWeights; w++) {
+            clear(w);
         }
+        store();
         nextBlock();
         asm.jumpIfNotZero(block);
     }

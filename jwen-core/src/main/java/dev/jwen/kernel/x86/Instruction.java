@@ -28,6 +28,8 @@ enum Instruction {
     VPSHUFB(1, 2, 0x00),
     VPSHUFD(1, 1, 0x70),
     VPERMQ(1, 3, 0x00, Form.W1),
+    VPERM2I128(1, 3, 0x46, Form.VEX_ONLY),
+    VSHUFI64X2(1, 3, 0x43, Form.EVEX_ONLY_W1),
     VPERMD(1, 2, 0x36),
     VPERMPS(1, 2, 0x16),
     /** Needs AVX-512 VBMI. */
@@ -36,15 +38,18 @@ enum Instruction {
     VPACKSSWB(1, 1, 0x63),
     VPACKUSDW(1, 2, 0x2b),
     VPMOVDW(2, 2, 0x33, Form.EVEX_ONLY),
-    /** To memory only. */
     VPMOVDB(2, 2, 0x31, Operand.QUARTER, Form.EVEX_ONLY),
     VPMOVZXBD(1, 2, 0x31, Operand.QUARTER),
     VPMOVSXBD(1, 2, 0x21, Operand.QUARTER),
     VPMOVZXWD(1, 2, 0x33, Operand.HALF),
     VPAND(1, 1, 0xdb),
+    /** {@code ~a & b}. */
+    VPANDN(1, 1, 0xdf),
     VPOR(1, 1, 0xeb),
     VPXOR(1, 1, 0xef),
     VPTERNLOGD(1, 3, 0x25, Form.EVEX_ONLY),
+    /** Of {@code b} the lanes where the register in the upper half of the immediate has a sign, else of {@code a}. */
+    VBLENDVPS(1, 3, 0x4a, Form.VEX_ONLY),
     VPADDW(1, 1, 0xfd),
     VPADDD(1, 1, 0xfe),
     VPSUBD(1, 1, 0xfa),
@@ -82,6 +87,7 @@ enum Instruction {
     VMINPS(0, 1, 0x5d),
     VMAXPS(0, 1, 0x5f),
     VFMADD231PS(1, 2, 0xb8),
+    VFNMADD231PS(1, 2, 0xbc),
     VADDPD(1, 1, 0x58, Form.EVEX_W1),
     VMULPD(1, 1, 0x59, Form.EVEX_W1),
     VSQRTPD(1, 1, 0x51, Form.EVEX_W1),

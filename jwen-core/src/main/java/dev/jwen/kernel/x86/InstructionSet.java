@@ -46,6 +46,11 @@ public enum InstructionSet {
         return vectorBytes() / 4;
     }
 
+    /** How many vector registers there are. */
+    int registers() {
+        return vectorBytes() == 64 ? 32 : 16;
+    }
+
     /**
      * For code in these instructions. A processor with AVX-512 that lacks AVX-VNNI has its dot product in another
      * encoding, so that the kernels can be tried there, too.

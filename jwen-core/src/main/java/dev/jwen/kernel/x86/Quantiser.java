@@ -55,7 +55,7 @@ final class Quantiser {
             }
             switch (form) {
                 case INT8 -> quantiser.int8();
-                case INT8_ROW, INT8_HALVES -> quantiser.int8Row(form, block);
+                case INT8_PAIRS, INT8_SIXTEENS -> quantiser.int8Lanes(form, block);
                 case BF16 -> quantiser.bf16();
                 case F32 -> quantiser.f32();
             }
@@ -77,39 +77,47 @@ final class Quantiser {
         asm.op(VMOVUPS_STORE, 0, Memory.at(RSI, 0));
     }
 
-    private void int8Row(Activations form, int block) {
+    private void int8Lanes(Activations form, int block) {
+        int codes = 0;
+        int upper = 8;
+        int sums = 7;
+        int scale = 4;
         round();
         pack();
-        if (form == Activations.INT8_ROW) {
-            asm.op(VMOVUPS_STORE, 0, Memory.at(RSI, form.codes(block, 0)));
-        } else {
-            asm.op(VEXTRACTF128, 0, 0, 8, 1);
-            asm.store128(Memory.at(RSI, form.codes(block, 0)), 0);
-            asm.store128(Memory.at(RSI, form.codes(block, 1)), 8);
+        asm.op(VEXTRACTF128, codes, 0, upper, 1);
+        for (int dword = 0; dword < 8; dword++) {
+            asm.extractDword(Memory.at(RSI, form.code(block, dword)), dword < 4 ? codes : upper, dword % 4);
         }
         // -128 · Σ of four bytes: 128 · 127 twice still fits 16 bits.
-        asm.op(VMOVUPS, 7, asm.constant((byte) 0x80));
-        asm.op(VPMADDUBSW, 7, 7, 0);
-        asm.op(VPMADDWD, 7, 7, asm.constant((byte) 0xff));
-        if (form == Activations.INT8_ROW) {
-            asm.op(VMOVUPS_STORE, 7, Memory.at(RSI, form.corrections(block, 0)));
+        asm.op(VMOVUPS, sums, asm.constant((byte) 0x80));
+        asm.op(VPMADDUBSW, sums, sums, codes);
+        asm.op(VPMADDWD, sums, sums, asm.constant((byte) 0xff));
+        asm.op(VEXTRACTF128, sums, 0, upper, 1);
+        if (form == Activations.INT8_SIXTEENS) {
+            asm.op(VPHADDD, sums, sums, upper);
+            asm.op(VPHADDD, sums, sums, sums);
         } else {
-            asm.op(VEXTRACTF128, 7, 0, 8, 1);
-            asm.op(VPADDD, 8, 8, 7);
-            asm.store128(Memory.at(RSI, form.corrections(block, 0)), 8);
+            asm.op(VPADDD, sums, sums, upper);
+            asm.op(VPSHUFD, upper, 0, sums, 0b01_00_11_10);
+            asm.op(VPADDD, sums, sums, upper);
         }
-        asm.op(VPHADDD, 7, 7, 7);
-        asm.op(VPHADDD, 7, 7, 7);
-        asm.op(VEXTRACTF128, 7, 0, 8, 1);
-        asm.op(VPADDD, 7, 7, 8);
-        asm.op(VPXOR, 8, 8, 8);
-        asm.op(VPSUBD, 7, 8, 7);
-        asm.op(VCVTDQ2PS, 7, 7);
-        asm.op(VMULPS, 7, 7, asm.floats(1 / 128f));
-        asm.op(VMULPS, 4, 4, asm.floats(1 / 127f));
-        asm.op(VMULPS, 7, 7, 4);
-        asm.storeFloat(Memory.at(RSI, form.scales() + 4 * block), 4);
-        asm.storeFloat(Memory.at(RSI, form.sums() + 4 * block), 7);
+        asm.op(VMULPS, scale, scale, asm.floats(1 / 127f));
+        int[] dwords = {0, form == Activations.INT8_SIXTEENS ? 4 : 1};
+        for (int i = 0; i < 2; i++) {
+            int lane = Integer.BYTES * form.lane(block, dwords[i]);
+            asm.extractDword(Memory.at(RSI, Activations.LANE_CORRECTIONS + lane), sums, i);
+            asm.storeFloat(Memory.at(RSI, Activations.LANE_SCALES + lane), scale);
+        }
+        asm.op(VPHADDD, sums, sums, sums);
+        asm.op(VPXOR, upper, upper, upper);
+        if (block == 0) {
+            asm.op(VMOVUPS_STORE, upper, Memory.at(RSI, Activations.LANE_SUMS));
+        }
+        asm.op(VPSUBD, sums, upper, sums);
+        asm.op(VCVTDQ2PS, sums, sums);
+        asm.op(VMULPS, sums, sums, asm.floats(1 / 128f));
+        asm.op(VMULPS, sums, sums, scale);
+        asm.storeFloat(Memory.at(RSI, Activations.BLOCK_SUMS + Float.BYTES * block), sums);
     }
 
     /** Registers 0 to 3 = the values as integers, register 4 = the largest magnitude in every lane. */

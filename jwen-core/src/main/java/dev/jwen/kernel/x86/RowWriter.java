@@ -5,57 +5,48 @@ import static dev.jwen.kernel.x86.Assembler.R11;
 import static dev.jwen.kernel.x86.Assembler.R8;
 import static dev.jwen.kernel.x86.Assembler.R9;
 import static dev.jwen.kernel.x86.Assembler.RAX;
+import static dev.jwen.kernel.x86.Assembler.RBX;
 import static dev.jwen.kernel.x86.Assembler.RCX;
 import static dev.jwen.kernel.x86.Assembler.RDI;
 import static dev.jwen.kernel.x86.Assembler.RDX;
 import static dev.jwen.kernel.x86.Assembler.RSI;
 import static dev.jwen.kernel.x86.Assembler.RSP;
 import static dev.jwen.kernel.x86.Instruction.VADDPS;
-import static dev.jwen.kernel.x86.Instruction.VBROADCASTI64X4;
-import static dev.jwen.kernel.x86.Instruction.VBROADCASTSS;
 import static dev.jwen.kernel.x86.Instruction.VCVTDQ2PS;
 import static dev.jwen.kernel.x86.Instruction.VCVTPH2PS;
 import static dev.jwen.kernel.x86.Instruction.VDPBF16PS;
 import static dev.jwen.kernel.x86.Instruction.VEXTRACTF128;
 import static dev.jwen.kernel.x86.Instruction.VEXTRACTI64X4;
 import static dev.jwen.kernel.x86.Instruction.VFMADD231PS;
-import static dev.jwen.kernel.x86.Instruction.VINSERTI128;
-import static dev.jwen.kernel.x86.Instruction.VINSERTI64X4;
+import static dev.jwen.kernel.x86.Instruction.VFNMADD231PS;
+import static dev.jwen.kernel.x86.Instruction.VMOVAPS;
 import static dev.jwen.kernel.x86.Instruction.VMOVUPS;
 import static dev.jwen.kernel.x86.Instruction.VMULPS;
-import static dev.jwen.kernel.x86.Instruction.VPAND;
+import static dev.jwen.kernel.x86.Instruction.VPABSB;
+import static dev.jwen.kernel.x86.Instruction.VPADDD;
+import static dev.jwen.kernel.x86.Instruction.VPADDW;
 import static dev.jwen.kernel.x86.Instruction.VPDPBUSD;
-import static dev.jwen.kernel.x86.Instruction.VPERMD;
-import static dev.jwen.kernel.x86.Instruction.VPERMPS;
-import static dev.jwen.kernel.x86.Instruction.VPMOVSXBD;
-import static dev.jwen.kernel.x86.Instruction.VPMOVZXBD;
+import static dev.jwen.kernel.x86.Instruction.VPMADDUBSW;
+import static dev.jwen.kernel.x86.Instruction.VPMADDWD;
 import static dev.jwen.kernel.x86.Instruction.VPMOVZXWD;
-import static dev.jwen.kernel.x86.Instruction.VPOR;
 import static dev.jwen.kernel.x86.Instruction.VPSHUFD;
+import static dev.jwen.kernel.x86.Instruction.VPSIGNB;
 import static dev.jwen.kernel.x86.Instruction.VPSLLD;
-import static dev.jwen.kernel.x86.Instruction.VPSLLVD;
-import static dev.jwen.kernel.x86.Instruction.VPSLLW;
-import static dev.jwen.kernel.x86.Instruction.VPSRLD;
-import static dev.jwen.kernel.x86.Instruction.VPSRLVD;
-import static dev.jwen.kernel.x86.Instruction.VPSRLW;
+import static dev.jwen.kernel.x86.Instruction.VPSRAD;
 import static dev.jwen.kernel.x86.Instruction.VPXOR;
-import static dev.jwen.kernel.x86.Instruction.VSUBPS;
 
 import dev.jwen.kernel.x86.Assembler.Label;
 import dev.jwen.kernel.x86.Assembler.Memory;
 import dev.jwen.tensor.DataType;
-import java.util.LinkedHashMap;
-import java.util.Map;
 
 /**
- * Writes the kernels for one to {@value #MAX_TOKENS} tokens in 512 bits: row after row, each from its first byte to its
- * last, so that memory is read in one run, which is what the speed of so few tokens depends on.
+ * Writes the kernels for one to {@value #MAX_TOKENS} tokens: row after row, each from its first byte to its last, so that
+ * memory is read in one run, which is what the speed of so few tokens depends on.
  *
- * <p>Lanes are columns. A step is 256 columns of a row, the largest block of any format: first the scales of its blocks
- * are put into one vector and multiplied with those of the activations, then its codes become bytes, meet the activations of
- * each token in dot products and are scaled: 64 codes at a time, or 128 where a lane can take columns of both halves of a
- * block. The lanes are added once at the end of a row. Codes without minima sit in the upper bits of their bytes, see
- * {@link Packing}; the corrections stand beside the activations, see {@link Activations#INT8_ROW}.
+ * <p>Lanes are columns. A step is 256 columns of a row, the largest block of any format: {@link RowCodes} makes its codes
+ * bytes, so arranged that the four dot products of a lane belong to one block; their sum is scaled. The lanes are added once at
+ * the end of a row. Codes without minima sit where {@link Packing} says; the corrections stand beside the activations, see
+ * {@link Activations#INT8_PAIRS}.
  *
  * <p>Sums are added up in the same order for every number of tokens.
  *
@@ -66,73 +57,83 @@ final class RowWriter {
     static final int COLUMNS = 256;
 
     /** The most tokens that there are kernels for. */
-    static final int MAX_TOKENS = 4;
+    static final int MAX_TOKENS = 8;
 
     private static final int WEIGHTS = RDI;
-    private static final int X = RAX;
     private static final int STEPS = R9;
     private static final int OUT = RCX;
     private static final int ROWS = R8;
     private static final int X_STRIDE = R10;
     private static final int X_STRIDE_3 = R11;
 
+    /** The activations of every fourth token. */
+    private static final int[] X = {RAX, RBX};
+
     // Between rows only.
     private static final int OUT_STRIDE = RAX;
-    private static final int OUT_STRIDE_3 = R9;
-    private static final Memory OUT_STRIDE_ARGUMENT = Memory.at(RSP, 8);
+    private static final int TOKEN_OUT = R9;
 
-    /** How far ahead memory is asked for: enough to cover its latency at full bandwidth. */
-    private static final int AHEAD = 4096;
+    /** Behind the register that is saved. */
+    private static final Memory OUT_STRIDE_ARGUMENT = Memory.at(RSP, 16);
+
+    // How far ahead memory is asked for. On Zen 4, codes are written 2 to 7 % faster than with half of it, plain
+    // numbers not.
+    private static final int CODES_AHEAD = 8192;
+    private static final int NUMBERS_AHEAD = 4096;
 
     private static final int CACHE_LINE = 64;
 
     /** So much stays in the first-level cache while weights stream through it. */
-    private static final long ACTIVATION_BYTES = 20 << 10;
+    private static final long ACTIVATION_BYTES = 26 << 10;
 
-    // Vector registers. Behind these come, for each token: the scales of a step, its sums, its minima; then constants.
-    private static final int CODES = 0;
-    private static final int DOTS = 1;
-    private static final int SCALE = 2;
-    private static final int BITS = 3;
-    private static final int SCALES = 4;
-    private static final int FIFTH_BITS = 8;
-    private static final int FIRST = 9;
-    private static final int REGISTERS = 32;
-    private static final int NONE = -1;
+    // Vector registers, besides those of RowCodes, then the sums of each token and constants.
+    private static final int CODES = RowCodes.CODES;
+    private static final int NUMBER = 0;
+    private static final int DOTS = 4;
+    private static final int OPERAND = 5;
+    private static final int PAIRS = 6;
 
-    /** Sums of one token: an addition waits four cycles for the one before it. */
-    private static final int SUMS = 2;
-
-    private final Assembler asm = new Assembler(64);
+    private final Assembler asm;
     private final InstructionSet set;
+    private final boolean wide;
     private final DataType type;
     private final Packing packing;
     private final Activations activations;
     private final int tokens;
-    private final int firstKept;
-    private final Map<Memory, Integer> kept = new LinkedHashMap<>();
+
+    /** Sums of one token: of plain numbers several, as an addition waits four cycles for the one before it. */
+    private final int sums;
+
+    private final KeptConstants constants;
+    private final RowCodes codes;
 
     private RowWriter(DataType type, Packing packing, InstructionSet set, int tokens) {
+        this.asm = set.assembler();
         this.type = type;
         this.packing = packing;
         this.set = set;
+        this.wide = set.vectorBytes() == 64;
         this.activations = activations(type, packing);
         this.tokens = tokens;
-        this.firstKept = FIRST + (1 + SUMS + (packing.hasMinima() ? 1 : 0)) * tokens;
+        this.sums = packing.isInteger() ? 1 : wide ? 2 : 4;
+        this.constants = new KeptConstants(asm, set, sum(tokens, 0));
+        this.codes = new RowCodes(asm, type, packing, set, constants, WEIGHTS);
     }
 
     /**
      * How many tokens at most are multiplied with rows of this format and length one by one: 0 where there is no kernel, and
-     * otherwise as many as are multiplied faster so than in groups of rows, which unpack a code once for all tokens but read
-     * 16 runs of memory side by side.
+     * otherwise as many as are multiplied faster so than in groups of rows, which read 16 runs of memory side by side but
+     * scale for 16 rows at once.
      */
     static int mostTokens(DataType type, Packing packing, long columns, InstructionSet set) {
-        if (set.vectorBytes() != 64 || columns == 0 || columns % COLUMNS != 0) {
+        if (columns == 0 || columns % COLUMNS != 0) {
             return 0;
         }
         int most = switch (type) {
-            case F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q6_K -> MAX_TOKENS;
-            case Q5_K -> 2;
+            case F32, F16, BF16 -> set.vectorBytes() == 64 ? 4 : 3;
+            case Q6_K -> set.vectorBytes() == 64 ? MAX_TOKENS : 6;
+            case Q8_0 -> 6;
+            case Q4_0, Q4_K, Q5_K -> set.vectorBytes() == 64 ? 4 : 6;
             default -> 0;
         };
         return Math.min(most, (int)
@@ -141,10 +142,7 @@ final class RowWriter {
 
     /** The form in which the activations of so few tokens are multiplied. */
     static Activations activations(DataType type, Packing packing) {
-        if (type == DataType.Q4_0 || type == DataType.Q4_K) {
-            return Activations.INT8_HALVES;
-        }
-        return packing.isInteger() ? Activations.INT8_ROW : packing.activations();
+        return packing.isInteger() ? RowCodes.activations(type) : packing.activations();
     }
 
     static byte[] write(DataType type, Packing packing, InstructionSet set, int tokens) {
@@ -157,79 +155,49 @@ final class RowWriter {
         Label step = new Label();
         asm.jump(start);
         asm.bind(row);
-        asm.mov(X, RSI);
+        asm.mov(X[0], RSI);
+        if (tokens > 4) {
+            asm.lea(X[1], Memory.at(RSI, X_STRIDE, 4, 0));
+        }
         asm.mov(STEPS, RDX);
-        for (int i = FIRST; i < firstKept; i++) {
+        for (int i = sum(0, 0); i < sum(tokens, 0); i++) {
             asm.op(VPXOR, i, i, i);
         }
         asm.bind(step);
         int bytes = (int) type.bytes(COLUMNS);
+        int ahead = packing.isInteger() ? CODES_AHEAD : NUMBERS_AHEAD;
         for (int at = 0; at < bytes; at += CACHE_LINE) {
-            asm.prefetch(Memory.at(WEIGHTS, AHEAD + at));
+            asm.prefetch(Memory.at(WEIGHTS, ahead + at));
         }
         if (packing.isInteger()) {
-            scales();
-            for (int part = 0; part < parts(); part++) {
-                products(part);
-            }
+            integers();
         } else {
             numbers();
         }
         asm.addConstant(WEIGHTS, bytes);
-        asm.addConstant(X, COLUMNS / activations.recordValues() * activations.recordBytes());
+        for (int i = 0; i < Math.ceilDiv(tokens, 4); i++) {
+            asm.addConstant(X[i], COLUMNS / activations.recordValues() * activations.recordBytes());
+        }
         asm.subConstant(STEPS, 1);
         asm.jumpIfNotZero(step);
         finishRow();
         asm.subConstant(ROWS, 1);
         asm.jumpIfNotZero(row);
         asm.vzeroupper();
+        asm.pop(RBX);
         asm.ret();
         asm.bind(start);
+        asm.push(RBX);
         asm.mov(X_STRIDE, R9);
         asm.lea(X_STRIDE_3, Memory.at(X_STRIDE, X_STRIDE, 2, 0));
-        kept.forEach((constant, register) -> asm.op(VMOVUPS, register, constant));
+        constants.load();
         asm.jump(row);
         return asm.finish();
     }
 
-    private int scales(int token) {
-        return FIRST + token;
-    }
-
     private int sum(int token, int i) {
-        return FIRST + tokens + SUMS * token + i % SUMS;
-    }
-
-    private int minima(int token) {
-        return FIRST + (1 + SUMS) * tokens + token;
-    }
-
-    /** The register that holds {@code constant} throughout; {@link #NONE} if none was left when it was first used. */
-    private int kept(Memory constant) {
-        if (firstKept + kept.size() < REGISTERS) {
-            kept.putIfAbsent(constant, firstKept + kept.size());
-        }
-        return kept.getOrDefault(constant, NONE);
-    }
-
-    /** A register that holds {@code constant}: {@code other}, from here on, unless there is one throughout. */
-    private int constant(Memory constant, int other) {
-        int register = kept(constant);
-        if (register == NONE) {
-            asm.op(VMOVUPS, other, constant);
-            return other;
-        }
-        return register;
-    }
-
-    /** {@code dst = f(a, constant)}. */
-    private void op(Instruction f, int dst, int a, Memory constant) {
-        int register = kept(constant);
-        if (register == NONE) {
-            asm.op(f, dst, a, constant);
-        } else {
-            asm.op(f, dst, a, register);
-        }
+        int first = packing.isInteger() ? RowCodes.FREE : NUMBER + 1;
+        return first + sums * token + i % sums;
     }
 
     private static Memory weights(int offset) {
@@ -237,273 +205,142 @@ final class RowWriter {
     }
 
     private static Memory x(int token, int offset) {
-        return strided(X, X_STRIDE, X_STRIDE_3, token, offset);
-    }
-
-    private static Memory strided(int base, int stride, int stride3, int times, int offset) {
-        return switch (times) {
-            case 0 -> Memory.at(base, offset);
-            case 3 -> Memory.at(base, stride3, 1, offset);
-            default -> Memory.at(base, stride, times, offset);
+        int x = X[token / 4];
+        return switch (token % 4) {
+            case 0 -> Memory.at(x, offset);
+            case 3 -> Memory.at(x, X_STRIDE_3, 1, offset);
+            default -> Memory.at(x, X_STRIDE, token % 4, offset);
         };
     }
 
     /** Adds the lanes and writes the sums. */
     private void finishRow() {
+        int part = 0;
         asm.mov(OUT_STRIDE, OUT_STRIDE_ARGUMENT);
-        asm.lea(OUT_STRIDE_3, Memory.at(OUT_STRIDE, OUT_STRIDE, 2, 0));
+        asm.mov(TOKEN_OUT, OUT);
         for (int t = 0; t < tokens; t++) {
-            int sum = 2 * t;
-            int part = sum + 1;
-            asm.op(VADDPS, sum, sum(t, 0), sum(t, 1));
-            asm.op(VEXTRACTI64X4, sum, 0, part, 1);
-            asm.op(VADDPS, sum, sum, part);
-            if (packing.hasMinima()) {
-                asm.op(VEXTRACTI64X4, minima(t), 0, part, 1);
-                asm.op(VSUBPS, sum, sum, part);
+            int sum = 1 + t % 4;
+            asm.op(VMOVAPS, sum, sum(t, 0));
+            for (int i = 1; i < sums; i++) {
+                asm.op(VADDPS, sum, sum, sum(t, i));
+            }
+            if (wide) {
+                asm.op(VEXTRACTI64X4, sum, 0, part, 1);
+                asm.op(VADDPS, sum, sum, part);
             }
             asm.op(VEXTRACTF128, sum, 0, part, 1);
-            asm.op(VADDPS, sum, sum, part);
-            asm.op(VPSHUFD, part, 0, sum, 0b01_00_11_10);
-            asm.op(VADDPS, sum, sum, part);
-            asm.op(VPSHUFD, part, 0, sum, 0b10_11_00_01);
-            asm.op(VADDPS, sum, sum, part);
-            asm.storeFloat(strided(OUT, OUT_STRIDE, OUT_STRIDE_3, t, 0), sum);
+            asm.op128(VADDPS, sum, sum, part);
+            asm.op128(VPSHUFD, part, 0, sum, 0b01_00_11_10);
+            asm.op128(VADDPS, sum, sum, part);
+            asm.op128(VPSHUFD, part, 0, sum, 0b10_11_00_01);
+            asm.op128(VADDPS, sum, sum, part);
+            asm.storeFloat(Memory.at(TOKEN_OUT, 0), sum);
+            asm.add(TOKEN_OUT, OUT_STRIDE);
         }
         asm.addConstant(OUT, Float.BYTES);
     }
 
-    // ---- plain numbers
-
     private void numbers() {
         boolean isPairs = activations == Activations.BF16;
-        for (int i = 0; i < COLUMNS / (isPairs ? 32 : 16); i++) {
+        int bytes = set.vectorBytes();
+        for (int i = 0; i < COLUMNS / (isPairs ? 2 * set.rows() : set.rows()); i++) {
             switch (type) {
-                case F16 -> asm.op(VCVTPH2PS, CODES, weights(32 * i));
+                case F16 -> asm.op(VCVTPH2PS, NUMBER, weights(bytes / 2 * i));
                 case BF16 -> {
                     if (isPairs) {
-                        asm.op(VMOVUPS, CODES, weights(64 * i));
+                        asm.op(VMOVUPS, NUMBER, weights(bytes * i));
                     } else {
-                        asm.op(VPMOVZXWD, CODES, weights(32 * i));
-                        asm.shift(VPSLLD, CODES, CODES, 16);
+                        asm.op(VPMOVZXWD, NUMBER, weights(bytes / 2 * i));
+                        asm.shift(VPSLLD, NUMBER, NUMBER, 16);
                     }
                 }
-                default -> asm.op(VMOVUPS, CODES, weights(64 * i));
+                default -> asm.op(VMOVUPS, NUMBER, weights(bytes * i));
             }
             for (int t = 0; t < tokens; t++) {
-                asm.op(isPairs ? VDPBF16PS : VFMADD231PS, sum(t, i), CODES, x(t, 64 * i));
+                asm.op(isPairs ? VDPBF16PS : VFMADD231PS, sum(t, i), NUMBER, x(t, bytes * i));
             }
         }
     }
 
-    // ---- codes
-
-    private boolean isByHalves() {
-        return activations == Activations.INT8_HALVES;
+    private void integers() {
+        codes.scales();
+        if (packing.hasMinima()) {
+            for (int t = 0; t < tokens; t++) {
+                Memory sums = x(t, wide ? Activations.LANE_SUMS : Activations.BLOCK_SUMS);
+                asm.op(VFNMADD231PS, sum(t, 0), RowCodes.MINIMA, sums);
+            }
+        }
+        int bytes = set.vectorBytes();
+        for (int half = 0; half < Activations.LANES / set.rows(); half++) {
+            codes.read(half);
+            for (int t = 0; t < tokens; t++) {
+                dots(t, bytes * half);
+                asm.op(VCVTDQ2PS, DOTS, DOTS);
+                asm.op(VMULPS, OPERAND, RowCodes.SCALES + half, x(t, Activations.LANE_SCALES + bytes * half));
+                asm.op(VFMADD231PS, sum(t, 0), DOTS, OPERAND);
+            }
+        }
     }
 
-    /** Parts of a step, of which each converts its dot products once: quarters, or its even blocks and its odd ones. */
-    private int parts() {
-        return isByHalves() ? 2 : 4;
-    }
-
-    /** The products of a part of a step. */
-    private void products(int part) {
-        int block = isByHalves() ? part : 2 * part;
-        codes(part);
-        for (int t = 0; t < tokens; t++) {
-            if (packing.hasMinima()) {
-                asm.op(VPXOR, DOTS, DOTS, DOTS);
+    /** {@link #DOTS} = the dot products of the lanes from byte {@code offset} on, without what was added to codes. */
+    private void dots(int token, int offset) {
+        Memory corrections = x(token, Activations.LANE_CORRECTIONS + offset);
+        if (!set.hasDotProduct()) {
+            if (packing.isSigned(set)) {
+                signedDots(token, offset);
             } else {
-                asm.op(VMOVUPS, DOTS, x(t, activations.corrections(block, 0)));
+                smallDots(token, offset);
+                if (!packing.hasMinima()) {
+                    asm.op(VMOVUPS, OPERAND, corrections);
+                    // They are those of codes in the upper bits.
+                    asm.shift(VPSRAD, OPERAND, OPERAND, Byte.SIZE - packing.codeBits());
+                    asm.op(VPADDD, DOTS, DOTS, OPERAND);
+                }
             }
-            asm.op(VPDPBUSD, DOTS, CODES, x(t, activations.codes(block, 0)));
-            if (isByHalves()) {
-                asm.op(VPDPBUSD, DOTS, BITS, x(t, activations.codes(block, 1)));
-            }
-            asm.op(VCVTDQ2PS, DOTS, DOTS);
-            asm.op(VPERMPS, SCALE, constant(places(part), SCALE), scales(t));
-            asm.op(VFMADD231PS, sum(t, part), DOTS, SCALE);
+            return;
         }
-    }
-
-    /** Which scale belongs to each lane of a part. */
-    private Memory places(int part) {
-        int[] places = new int[16];
-        for (int lane = 0; lane < 16; lane++) {
-            places[lane] = isByHalves()
-                    ? 2 * (lane / 4) + part
-                    : packing.parts() == 1 ? 2 * part + lane / 8 : 4 * part + lane / 4;
-        }
-        return asm.lanes(places);
-    }
-
-    /** The scales of a step, times those of the activations of each token; adds up the minima. */
-    private void scales() {
-        for (int part = 0; part < parts(); part++) {
-            kept(places(part)); // before all other constants
-        }
-        switch (type) {
-            case Q8_0 -> blockScales(34);
-            case Q4_0 -> blockScales(18);
-            case Q4_K, Q5_K -> scalesAndMinima();
-            default -> sixteenths();
-        }
-        for (int t = 0; t < tokens; t++) {
-            if (packing.parts() == 1) {
-                asm.op(VMULPS, scales(t), SCALES, x(t, activations.scales()));
-            } else {
-                Memory twice = asm.lanes(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
-                asm.op(VPERMPS, BITS, constant(twice, BITS), x(t, activations.scales()));
-                asm.op(VMULPS, scales(t), SCALES, BITS);
-            }
-            if (packing.hasMinima()) {
-                asm.op(VADDPS, minima(t), minima(t), scales(t));
-            }
-        }
-    }
-
-    /** Register {@link #CODES} = 64 codes in the order of their columns, or by halves, the others in {@link #BITS}. */
-    private void codes(int part) {
-        switch (type) {
-            case Q8_0 -> {
-                asm.op(VMOVUPS, CODES, weights(68 * part + 2));
-                asm.op(VINSERTI64X4, CODES, CODES, weights(68 * part + 36), 1);
-                op(VPXOR, CODES, CODES, asm.constant((byte) 0x80));
-            }
-            case Q4_0 -> {
-                fourTimes16(BITS, 18 * part + 2, 36);
-                asm.shift(VPSLLD, CODES, BITS, 4);
-                op(VPAND, CODES, CODES, asm.constant((byte) 0xf0));
-                op(VPAND, BITS, BITS, asm.constant((byte) 0xf0));
-            }
-            case Q4_K -> nibblesByHalves(part);
-            case Q5_K -> {
-                nibbles(48 + 32 * part);
-                fifthBits(part);
-            }
-            default -> sixBits(part);
-        }
-    }
-
-    /** {@code dst} = four times 16 bytes. */
-    private void fourTimes16(int dst, int offset, int stride) {
-        asm.load128(dst, weights(offset));
-        for (int i = 1; i < 4; i++) {
-            asm.op(VINSERTI128, dst, dst, weights(offset + stride * i), i);
-        }
-    }
-
-    /** Q4_K: 32 bytes have the codes of an even block in their low nibbles, those of the next one in the high ones. */
-    private void nibblesByHalves(int part) {
-        int low = SCALES + 1;
-        int high = SCALES + 2;
-        if (part == 0) {
-            fourTimes16(low, 16, 32);
-            fourTimes16(high, 32, 32);
-            op(VPAND, CODES, low, asm.constant((byte) 0x0f));
-            op(VPAND, BITS, high, asm.constant((byte) 0x0f));
+        if (packing.hasMinima()) {
+            asm.op(VPXOR, DOTS, DOTS, DOTS);
         } else {
-            asm.shift(VPSRLD, CODES, low, 4);
-            asm.shift(VPSRLD, BITS, high, 4);
-            op(VPAND, CODES, CODES, asm.constant((byte) 0x0f));
-            op(VPAND, BITS, BITS, asm.constant((byte) 0x0f));
+            asm.op(VMOVUPS, DOTS, corrections);
+        }
+        for (int i = 0; i < RowCodes.VECTORS; i++) {
+            asm.op(VPDPBUSD, DOTS, CODES + i, x(token, CACHE_LINE * i + offset));
         }
     }
 
-    /** The low nibbles of 32 bytes, then the high ones. */
-    private void nibbles(int offset) {
-        asm.op(VBROADCASTI64X4, CODES, weights(offset));
-        op(VPSRLVD, CODES, CODES, halves(0, 4));
-        op(VPAND, CODES, CODES, asm.constant((byte) 0x0f));
-    }
-
-    /** Bit 2·quarter of the 32 bytes in {@link #FIFTH_BITS} belongs to the lower 32 columns, the next to the upper. */
-    private void fifthBits(int quarter) {
-        int bit = 2 * quarter;
-        if (bit < 4) {
-            op(VPSLLVD, SCALE, FIFTH_BITS, halves(4 - bit, 3 - bit));
-        } else {
-            op(VPSRLVD, SCALE, FIFTH_BITS, halves(bit - 4, bit - 3));
-        }
-        op(VPAND, SCALE, SCALE, asm.constant((byte) 0x10));
-        asm.op(VPOR, CODES, CODES, SCALE);
-    }
-
-    /** Q6_K: four bits here, two there; both go to the upper bits. */
-    private void sixBits(int quarter) {
-        int half = quarter / 2;
-        boolean high = quarter % 2 == 1;
-        asm.op(VMOVUPS, CODES, weights(64 * half));
-        asm.shift(high ? VPSRLW : VPSLLW, CODES, CODES, 2);
-        op(VPAND, CODES, CODES, asm.constant((byte) 0x3c));
-        asm.op(VBROADCASTI64X4, SCALE, weights(128 + 32 * half));
-        op(VPSLLVD, SCALE, SCALE, high ? halves(2, 0) : halves(6, 4));
-        op(VPAND, SCALE, SCALE, asm.constant((byte) 0xc0));
-        asm.op(VPOR, CODES, CODES, SCALE);
-    }
-
-    private Memory halves(int low, int high) {
-        return asm.lanes(low, low, low, low, low, low, low, low, high, high, high, high, high, high, high, high);
-    }
-
-    /** Blocks of 32 columns that begin with their scale. */
-    private void blockScales(int blockBytes) {
-        int halves = SCALES + 1;
-        asm.op(VPXOR, halves, halves, halves);
-        for (int block = 0; block < 8; block++) {
-            asm.insertWord(halves, weights(blockBytes * block), block);
-        }
-        asm.op(VCVTPH2PS, SCALES, halves);
-        unshift(SCALES);
-    }
-
-    /** Takes out the power of two by which the codes are shifted. */
-    private void unshift(int scales) {
-        int shift = packing.codeShift(set);
-        if (shift != 0) {
-            op(VMULPS, scales, scales, asm.floats(1f / (1 << shift)));
+    /** Of codes from 0 on: as many vectors are added in 16 bits as these surely hold. */
+    private void smallDots(int token, int offset) {
+        int largest = ((1 << packing.codeBits()) - 1) * 127 * 2;
+        int together = Math.min(RowCodes.VECTORS, Short.MAX_VALUE / largest);
+        for (int i = 0; i < RowCodes.VECTORS; i++) {
+            int pairs = i < together ? DOTS : PAIRS;
+            boolean isFirst = i % together == 0;
+            asm.op(VPMADDUBSW, isFirst ? pairs : OPERAND, CODES + i, x(token, CACHE_LINE * i + offset));
+            if (!isFirst) {
+                asm.op(VPADDW, pairs, pairs, OPERAND);
+            }
+            if ((i + 1) % together == 0) {
+                constants.op(VPMADDWD, pairs, pairs, asm.lanes(0x1_0001));
+                if (pairs != DOTS) {
+                    asm.op(VPADDD, DOTS, DOTS, pairs);
+                }
+            }
         }
     }
 
-    /**
-     * Q4_K and Q5_K: {d, dmin, 6-bit scales and minima in three dwords}. The lower lanes become d times the eight
-     * scales, the upper ones dmin times the eight minima.
-     */
-    private void scalesAndMinima() {
-        int bits = SCALES + 1;
-        int upper = SCALES + 2;
-        int factors = SCALES + 3;
-        asm.load128(factors, weights(0));
-        // Scales 0 to 3, scales 4 to 7, minima 0 to 3, minima 4 to 7: the lower six or four bits ...
-        asm.op(VPERMD, bits, constant(asm.lanes(1, 3, 2, 3), bits), factors);
-        op(VPSRLVD, bits, bits, asm.lanes(0, 0, 0, 4));
-        op(VPAND, bits, bits, asm.lanes(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
-        // ... and the upper two of those that come last.
-        asm.op(VPERMD, upper, constant(asm.lanes(0, 1, 0, 2), upper), factors);
-        asm.shift(VPSRLD, upper, upper, 2);
-        op(VPAND, upper, upper, asm.lanes(0, 0x30303030, 0, 0x30303030));
-        asm.op(VPOR, bits, bits, upper);
-        asm.op(VPMOVZXBD, bits, bits);
-        asm.op(VCVTDQ2PS, bits, bits);
-        asm.op(VCVTPH2PS, factors, factors);
-        asm.op(VPERMPS, factors, constant(halves(0, 1), BITS), factors);
-        asm.op(VMULPS, SCALES, bits, factors);
-        if (type == DataType.Q5_K) {
-            asm.op(VBROADCASTI64X4, FIFTH_BITS, weights(16));
+    /** Of codes of eight bits with a sign, which goes to the other factor. */
+    private void signedDots(int token, int offset) {
+        for (int i = 0; i < RowCodes.VECTORS; i++) {
+            int pairs = i == 0 ? DOTS : PAIRS;
+            asm.op(VMOVUPS, pairs, x(token, CACHE_LINE * i + offset));
+            asm.op(VPSIGNB, pairs, pairs, CODES + i);
+            asm.op(VPABSB, OPERAND, CODES + i);
+            asm.op(VPMADDUBSW, pairs, OPERAND, pairs);
+            constants.op(VPMADDWD, pairs, pairs, asm.lanes(0x1_0001));
+            if (i > 0) {
+                asm.op(VPADDD, DOTS, DOTS, pairs);
+            }
         }
-    }
-
-    /** Q6_K: a scale for 16 columns. */
-    private void sixteenths() {
-        int factor = SCALES + 1;
-        asm.op(VPMOVSXBD, SCALES, weights(192));
-        asm.op(VCVTDQ2PS, SCALES, SCALES);
-        asm.op(VPXOR, factor, factor, factor);
-        asm.insertWord(factor, weights(208), 0);
-        asm.op(VCVTPH2PS, factor, factor);
-        unshift(factor);
-        asm.op(VBROADCASTSS, factor, factor);
-        asm.op(VMULPS, SCALES, SCALES, factor);
     }
 }

@@ -154,7 +154,7 @@ final class X86Matmul implements MatrixProducts {
     }
 
     @Override
-    public @Nullable RowLoops rowLoops() {
+    public RowLoops rowLoops() {
         return products.rowLoops();
     }
 
@@ -331,8 +331,9 @@ final class X86Matmul implements MatrixProducts {
 
     /** Cuts the rows of product {@code i}, for a block of tokens. */
     private void cut(int i, int block) {
+        int rowGroup = products.rowGroup(set[i].w.type());
         long rowWork = set[i].rowWork(block);
-        long groupWork = rowWork * products.rowGroup();
+        long groupWork = rowWork * rowGroup;
         int rows = Math.toIntExact(set[i].w.rows());
         for (int row = 0; row < rows; ) {
             if (leftOfShare < groupWork && share + 1 < pool.threads()) {
@@ -340,8 +341,8 @@ final class X86Matmul implements MatrixProducts {
                 leftOfShare = left / (pool.threads() - share);
             }
             long work = Math.max(SMALLEST_PIECE, leftOfShare / PARTS);
-            int groups = Math.clamp(work / groupWork, 1, Math.ceilDiv(rows, products.rowGroup()));
-            int end = Math.min(rows, row + groups * products.rowGroup());
+            int groups = Math.clamp(work / groupWork, 1, Math.ceilDiv(rows, rowGroup));
+            int end = Math.min(rows, row + groups * rowGroup);
             addPiece(i, block, row, end);
             left -= (end - row) * rowWork;
             leftOfShare -= (end - row) * rowWork;

@@ -52,8 +52,7 @@ final class X86ProductTile implements ProductTile {
 
     /** Rows whose sums the registers hold beside a row of b and two factors in turn. */
     static int mostRows(InstructionSet set) {
-        int registers = set.vectorBytes() == 64 ? 32 : 16;
-        return (registers - VECTORS - 2) / VECTORS;
+        return (set.registers() - VECTORS - 2) / VECTORS;
     }
 
     @Override

@@ -30,8 +30,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Precision: {@code Σ_blocks (scale · integer dot product + minimum · Σ q) · activation scale}. The integers are exact.
  * Float additions run over the blocks in order, within one token and row in the same order for every
  * number of tokens and rows, except that plain numbers (F32, F16, BF16) are added in up to four interleaved sums when there
- * are few. Where {@link RowWriter} has a kernel for so few tokens, they run in 32 interleaved sums instead, for each number in the
- * same order.
+ * are few. Where {@link RowWriter} has a kernel for so few tokens, every lane of a vector has a sum of its own instead, in the
+ * same order for each number of them.
  *
  * <p>Kernels are written when a format and number of tokens is first used and live until {@link #close}.
  */
@@ -116,9 +116,7 @@ public final class X86Products implements AutoCloseable {
         this.books = new Books(arena, this.set, mayPermute && cpu.vbmi());
         this.cacheBytes = cpu.secondLevelCacheBytes() == 0 ? UNKNOWN_CACHE : cpu.secondLevelCacheBytes();
         for (DataType type : DataType.values()) {
-            Packing packing = SideBySideWriter.supports(type, this.set)
-                    ? Packing.integers(5, 1, false)
-                    : Unpacker.packing(type, this.set);
+            Packing packing = type == DataType.Q5_0_R16 ? SideBySideWriter.packing() : Unpacker.packing(type, this.set);
             if (packing != null) {
                 formats.put(type, new Format(type, packing, new AtomicReferenceArray<>(KERNELS)));
             }
@@ -176,9 +174,16 @@ public final class X86Products implements AutoCloseable {
         return set;
     }
 
-    /** Rows that are computed together; ranges of a multiple of it are the most efficient. */
-    public int rowGroup() {
-        return set.vectorBytes() == 64 ? 2 * set.rows() : set.rows();
+    /**
+     * Rows of a matrix of this type that are computed together: ranges of a multiple of it are the most efficient and, of rows
+     * side by side, the only ones.
+     */
+    public int rowGroup(DataType type) {
+        return Math.max(packsTwoGroups() ? 2 * set.rows() : set.rows(), type.rowGroup());
+    }
+
+    private boolean packsTwoGroups() {
+        return set.vectorBytes() == 64;
     }
 
     /** True if there are kernels for matrices of this format whose rows are whole blocks of at least 32 columns. */
@@ -213,7 +218,7 @@ public final class X86Products implements AutoCloseable {
 
     /** See {@link dev.jwen.kernel.Kernels#keepsUpWithMemory}. */
     boolean keepsUpWithMemory(DataType type, long columns) {
-        if (SideBySideWriter.supports(type, set)) {
+        if (type == DataType.Q5_0_R16) {
             return columns % SideBySide.COLUMNS == 0;
         }
         Format format = formats.get(type);
@@ -349,8 +354,9 @@ public final class X86Products implements AutoCloseable {
         int groups = (toRow - fromRow) / SideBySide.ROWS;
         long panels = w.columns() / SideBySide.COLUMNS;
         long tokenBytes = Activations.INT8.bytes(w.columns());
-        for (int first = 0; first < tokens; first += SideBySideWriter.MAX_TOKENS) {
-            int count = Math.min(SideBySideWriter.MAX_TOKENS, tokens - first);
+        int most = SideBySideWriter.maxTokens(set);
+        for (int first = 0; first < tokens; first += most) {
+            int count = Math.min(most, tokens - first);
             MachineCode.call(
                     kernel(format, count),
                     w.segment().address() + fromRow * w.rowBytes(),
@@ -454,8 +460,8 @@ public final class X86Products implements AutoCloseable {
         if (!AttentionWriter.supports(type, headDim, set)) {
             return null;
         }
-        MemorySegment score = MachineCode.install(AttentionWriter.score(type, headDim), arena);
-        MemorySegment add = MachineCode.install(AttentionWriter.add(type, headDim), arena);
+        MemorySegment score = MachineCode.install(AttentionWriter.score(type, headDim, set), arena);
+        MemorySegment add = MachineCode.install(AttentionWriter.add(type, headDim, set), arena);
         return new AttentionTile() {
             @Override
             public void score(long keys, long queries, int positions, int rows, long scores, long values) {
@@ -475,24 +481,23 @@ public final class X86Products implements AutoCloseable {
         if (!DeltaWriter.supports(keyDim, valueDim, set)) {
             return null;
         }
-        MemorySegment step = MachineCode.install(DeltaWriter.write(keyDim, valueDim), arena);
+        MemorySegment step = MachineCode.install(DeltaWriter.write(keyDim, valueDim, set), arena);
         return (state, k, q, v, out, factors) -> MachineCode.call(step, state, k, q, v, out, factors, 0, 0, 0);
     }
 
-    /** Loops over single rows, or null where there are no kernels. */
-    @Nullable
+    /** Loops over single rows. */
     RowLoops rowLoops() {
-        return RowLoopsWriter.supports(set) ? new X86RowLoops(arena) : null;
+        return new X86RowLoops(set, arena);
     }
 
     /** What makes coarse copies of weights, written when it is first needed; null where there is no kernel. */
     @Nullable
     CoarseRows coarseRows(DataType from, DataType to) {
-        if (!CoarseningWriter.supports(from, to, set)) {
+        if (!CoarseningWriter.supports(from, to)) {
             return null;
         }
         return coarseRows.computeIfAbsent(List.of(from, to), types -> {
-            MemorySegment code = MachineCode.install(CoarseningWriter.write(from, to), arena);
+            MemorySegment code = MachineCode.install(CoarseningWriter.write(from, to, set), arena);
             int most = to.rowGroup() > 1 ? to.rowGroup() : Integer.MAX_VALUE;
             return (w, rows, columns, copy, norms) -> {
                 for (int row = 0; row < rows; row += Math.min(most, rows - row)) {
@@ -528,7 +533,7 @@ public final class X86Products implements AutoCloseable {
         Tensor w = product.w;
         boolean hasFactors = Unpacker.hasFactors(w.type());
         int firstLeft = from;
-        if (product.tokens > product.format.packing.maxTokens(set) && rowGroup() == 2 * group) {
+        if (product.tokens > product.format.packing.maxTokens(set) && packsTwoGroups()) {
             for (; to - firstLeft >= 2 * group; firstLeft += 2 * group) {
                 twoGroups(product, firstLeft, hasFactors);
             }
@@ -705,7 +710,7 @@ public final class X86Products implements AutoCloseable {
         if (which == PACK) {
             code = writer.pack(format.type, format.packing);
         } else if (which < TILE && format.type.rowGroup() > 1) {
-            code = SideBySideWriter.write(which);
+            code = SideBySideWriter.write(format.packing, set, which);
         } else if (which < TILE) {
             code = writer.direct(format.type, format.packing, which);
         } else if (which < TILE_OF_TWO) {

@@ -8,6 +8,7 @@ import dev.jwen.kernel.ProductsHost;
 import dev.jwen.kernel.WorkerPool;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /** Offers the back end whose matrix products are machine code and everything else that of a {@link ProductsHost}. */
 public final class X86Provider implements KernelsProvider {
@@ -48,8 +49,13 @@ public final class X86Provider implements KernelsProvider {
 
     @Override
     public Kernels open(int threads) {
+        return open(null, threads);
+    }
+
+    /** Opens the back end in {@code set}, or in the fastest one if it is null. */
+    static Kernels open(@Nullable InstructionSet set, int threads) {
         ProductsHost host = host();
-        X86Products products = new X86Products();
+        X86Products products = new X86Products(set);
         WorkerPool pool = new WorkerPool(threads);
         return host.open(pool, new X86Matmul(products, pool));
     }

@@ -4,8 +4,11 @@ import dev.jwen.kernel.RowLoops;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
-/** Calls what {@link RowLoopsWriter} writes. */
+/** Calls what {@link RowLoopsWriter} and {@link ExpLoopsWriter} write. */
 final class X86RowLoops implements RowLoops {
+    /** Floats of a vector. */
+    private final int lanes;
+
     private final MemorySegment addScaled;
     private final MemorySegment scale;
     private final MemorySegment scaleRows;
@@ -26,25 +29,26 @@ final class X86RowLoops implements RowLoops {
     private final MemorySegment toBf16;
 
     /** Loops that live as long as {@code arena}. */
-    X86RowLoops(Arena arena) {
-        addScaled = MachineCode.install(RowLoopsWriter.addScaled(), arena);
-        scale = MachineCode.install(RowLoopsWriter.scale(), arena);
-        scaleRows = MachineCode.install(RowLoopsWriter.scaleRows(), arena);
-        mixRows = MachineCode.install(RowLoopsWriter.mixRows(), arena);
-        solve = MachineCode.install(RowLoopsWriter.solve(), arena);
-        rmsNorm = MachineCode.install(RowLoopsWriter.rmsNorm(), arena);
-        swiGlu = MachineCode.install(RowLoopsWriter.swiGlu(), arena);
-        swiGluBack = MachineCode.install(RowLoopsWriter.swiGluBack(), arena);
-        sigmoidGate = MachineCode.install(RowLoopsWriter.sigmoidGate(), arena);
-        rope = MachineCode.install(RowLoopsWriter.rope(), arena);
-        fourTaps = MachineCode.install(RowLoopsWriter.fourTaps(), arena);
-        soften = MachineCode.install(RowLoopsWriter.soften(), arena);
-        softenLanes = MachineCode.install(RowLoopsWriter.softenLanes(), arena);
-        exp = MachineCode.install(RowLoopsWriter.exp(), arena);
-        decay = MachineCode.install(RowLoopsWriter.decay(), arena);
-        transpose = MachineCode.install(RowLoopsWriter.transpose(), arena);
-        fromBf16 = MachineCode.install(RowLoopsWriter.fromBf16(), arena);
-        toBf16 = MachineCode.install(RowLoopsWriter.toBf16(), arena);
+    X86RowLoops(InstructionSet set, Arena arena) {
+        lanes = set.vectorBytes() / Float.BYTES;
+        addScaled = MachineCode.install(new RowLoopsWriter(set).addScaled(), arena);
+        scale = MachineCode.install(new RowLoopsWriter(set).scale(), arena);
+        scaleRows = MachineCode.install(new RowLoopsWriter(set).scaleRows(), arena);
+        mixRows = MachineCode.install(new RowLoopsWriter(set).mixRows(), arena);
+        solve = MachineCode.install(new RowLoopsWriter(set).solve(), arena);
+        rmsNorm = MachineCode.install(new RowLoopsWriter(set).rmsNorm(), arena);
+        swiGlu = MachineCode.install(new ExpLoopsWriter(set).swiGlu(), arena);
+        swiGluBack = MachineCode.install(new ExpLoopsWriter(set).swiGluBack(), arena);
+        sigmoidGate = MachineCode.install(new ExpLoopsWriter(set).sigmoidGate(), arena);
+        rope = MachineCode.install(new RowLoopsWriter(set).rope(), arena);
+        fourTaps = MachineCode.install(new ExpLoopsWriter(set).fourTaps(), arena);
+        soften = MachineCode.install(new ExpLoopsWriter(set).soften(), arena);
+        softenLanes = MachineCode.install(new ExpLoopsWriter(set).softenLanes(), arena);
+        exp = MachineCode.install(new ExpLoopsWriter(set).exp(), arena);
+        decay = MachineCode.install(new ExpLoopsWriter(set).decay(), arena);
+        transpose = MachineCode.install(new RowLoopsWriter(set).transpose(), arena);
+        fromBf16 = MachineCode.install(new RowLoopsWriter(set).fromBf16(), arena);
+        toBf16 = MachineCode.install(new RowLoopsWriter(set).toBf16(), arena);
     }
 
     private static long bits(float value) {
@@ -53,17 +57,17 @@ final class X86RowLoops implements RowLoops {
 
     @Override
     public void addScaled(long x, long y, float factor, int count) {
-        MachineCode.call(addScaled, x, y, bits(factor), count / STEP, 0, 0, 0, 0, 0);
+        MachineCode.call(addScaled, x, y, bits(factor), count / lanes, 0, 0, 0, 0, 0);
     }
 
     @Override
     public void scale(long x, float factor, int count, long out) {
-        MachineCode.call(scale, x, bits(factor), count / STEP, out, 0, 0, 0, 0, 0);
+        MachineCode.call(scale, x, bits(factor), count / lanes, out, 0, 0, 0, 0, 0);
     }
 
     @Override
     public void rmsNorm(long x, long weight, int count, int groups, float eps, long out, long outBytes) {
-        int vectors = count / STEP;
+        int vectors = count / lanes;
         MachineCode.call(
                 rmsNorm,
                 x,
@@ -79,47 +83,47 @@ final class X86RowLoops implements RowLoops {
 
     @Override
     public void scaleRows(long x, long rowBytes, long factors, int rows, int count) {
-        MachineCode.call(scaleRows, x, rowBytes, factors, rows, count / STEP, 0, 0, 0, 0);
+        MachineCode.call(scaleRows, x, rowBytes, factors, rows, count / lanes, 0, 0, 0, 0);
     }
 
     @Override
     public void mixRows(long x, long y, long rowBytes, long xFactors, long yFactors, int rows, int count) {
-        MachineCode.call(mixRows, x, y, rowBytes, xFactors, yFactors, rows, count / STEP, 0, 0);
+        MachineCode.call(mixRows, x, y, rowBytes, xFactors, yFactors, rows, count / lanes, 0, 0);
     }
 
     @Override
     public void solve(long x, long rowBytes, long weights, long weightRowBytes, int count) {
-        MachineCode.call(solve, x, rowBytes, weights, weightRowBytes, count / STEP, 0, 0, 0, 0);
+        MachineCode.call(solve, x, rowBytes, weights, weightRowBytes, count / lanes, 0, 0, 0, 0);
     }
 
     @Override
     public void swiGlu(long gate, long up, int count, long out) {
-        MachineCode.call(swiGlu, gate, up, count / STEP, out, 0, 0, 0, 0, 0);
+        MachineCode.call(swiGlu, gate, up, count / lanes, out, 0, 0, 0, 0, 0);
     }
 
     @Override
     public void swiGluBack(long dy, long gate, long up, int count, long dGate, long dUp) {
-        MachineCode.call(swiGluBack, dy, gate, up, count / STEP, dGate, dUp, 0, 0, 0);
+        MachineCode.call(swiGluBack, dy, gate, up, count / lanes, dGate, dUp, 0, 0, 0);
     }
 
     @Override
     public void sigmoidGate(long x, long gate, int count) {
-        MachineCode.call(sigmoidGate, x, gate, count / STEP, 0, 0, 0, 0, 0, 0);
+        MachineCode.call(sigmoidGate, x, gate, count / lanes, 0, 0, 0, 0, 0, 0);
     }
 
     @Override
     public void rope(long x, int headDim, int heads, int pairs, long cos, long sin) {
-        MachineCode.call(rope, x, cos, sin, pairs / STEP, heads, (long) Float.BYTES * headDim, 0, 0, 0);
+        MachineCode.call(rope, x, cos, sin, pairs / lanes, heads, (long) Float.BYTES * headDim, 0, 0, 0);
     }
 
     @Override
     public void fourTaps(long x0, long x1, long x2, long x3, long weights, long tapBytes, int count, long out) {
-        MachineCode.call(fourTaps, x0, x1, x2, x3, weights, tapBytes, count / STEP, out, 0);
+        MachineCode.call(fourTaps, x0, x1, x2, x3, weights, tapBytes, count / lanes, out, 0);
     }
 
     @Override
     public void soften(long scores, int seen, long max, long sums, long result, int count, int rows) {
-        MachineCode.call(soften, scores, seen, max, sums, result, count / STEP, rows, 0, 0);
+        MachineCode.call(soften, scores, seen, max, sums, result, count / lanes, rows, 0, 0);
     }
 
     @Override
@@ -129,26 +133,30 @@ final class X86RowLoops implements RowLoops {
 
     @Override
     public void exp(long x, int count, long out) {
-        MachineCode.call(exp, x, count / STEP, out, 0, 0, 0, 0, 0, 0);
+        MachineCode.call(exp, x, count / lanes, out, 0, 0, 0, 0, 0, 0);
     }
 
     @Override
     public void decay(long x, long y, long logs, float log, float factor, int count) {
-        MachineCode.call(decay, x, y, logs, bits(log), bits(factor), count / STEP, 0, 0, 0);
+        MachineCode.call(decay, x, y, logs, bits(log), bits(factor), count / lanes, 0, 0, 0);
     }
 
     @Override
     public void transpose(long x, long rowBytes, int count, long out, long outRowBytes) {
-        MachineCode.call(transpose, x, rowBytes, count / STEP, out, outRowBytes, 0, 0, 0, 0);
+        for (int row = 0; row < STEP; row += lanes) {
+            long from = x + rowBytes * row;
+            long to = out + (long) Float.BYTES * row;
+            MachineCode.call(transpose, from, rowBytes, count / lanes, to, outRowBytes, 0, 0, 0, 0);
+        }
     }
 
     @Override
     public void fromBf16(long x, int count, long out) {
-        MachineCode.call(fromBf16, x, count / STEP, out, 0, 0, 0, 0, 0, 0);
+        MachineCode.call(fromBf16, x, count / lanes, out, 0, 0, 0, 0, 0, 0);
     }
 
     @Override
     public void toBf16(long x, int count, long out) {
-        MachineCode.call(toBf16, x, count / (2 * STEP), out, 0, 0, 0, 0, 0, 0);
+        MachineCode.call(toBf16, x, count / (2 * lanes), out, 0, 0, 0, 0, 0, 0);
     }
 }

@@ -58,8 +58,11 @@ class AssemblerTest {
 
     private static final Set<Instruction> WITH_IMMEDIATE = Set.of(
             Instruction.VPTERNLOGD,
+            Instruction.VBLENDVPS,
             Instruction.VINSERTI128,
             Instruction.VINSERTI64X4,
+            Instruction.VPERM2I128,
+            Instruction.VSHUFI64X2,
             Instruction.VPSHUFD,
             Instruction.VPERMQ,
             Instruction.VCVTPS2PH,
@@ -67,19 +70,24 @@ class AssemblerTest {
             Instruction.VEXTRACTI64X4);
 
     /** Instructions that keep their source in the field where others have the destination. */
-    private static final Set<Instruction> TURNED =
-            Set.of(Instruction.VPMOVDW, Instruction.VCVTPS2PH, Instruction.VEXTRACTF128, Instruction.VEXTRACTI64X4);
+    private static final Set<Instruction> TURNED = Set.of(
+            Instruction.VPMOVDW,
+            Instruction.VPMOVDB,
+            Instruction.VCVTPS2PH,
+            Instruction.VEXTRACTF128,
+            Instruction.VEXTRACTI64X4);
 
     /** Instructions whose result is half as long as their source. */
     private static final Set<Instruction> NARROWING = Set.of(Instruction.VCVTPD2PS);
 
-    private static final Set<Instruction> STORES = Set.of(Instruction.VMOVUPS_STORE, Instruction.VPMOVDB);
+    private static final Set<Instruction> STORES = Set.of(Instruction.VMOVUPS_STORE);
 
     /** Instructions whose memory operand can be one dword for all lanes. */
     private static final Set<Instruction> BROADCASTING = Set.of(
             Instruction.VPADDD,
             Instruction.VPSUBD,
             Instruction.VPAND,
+            Instruction.VPANDN,
             Instruction.VPOR,
             Instruction.VPXOR,
             Instruction.VPTERNLOGD,
@@ -100,7 +108,8 @@ class AssemblerTest {
             Instruction.VSQRTPS,
             Instruction.VMINPS,
             Instruction.VMAXPS,
-            Instruction.VFMADD231PS);
+            Instruction.VFMADD231PS,
+            Instruction.VFNMADD231PS);
 
     private record Case(String text, String hex) {
         String golden() {
@@ -206,8 +215,19 @@ class AssemblerTest {
         add(cases, 64, "vpextrw [rsi], xmm12, 0", a -> a.extractWord(Memory.at(6, 0), 12, 0));
         add(cases, 64, "vpextrw [r9 + r11 + 100], xmm5, 7", a -> a.extractWord(Memory.at(9, 11, 1, 100), 5, 7));
         add(cases, 64, "vpextrd [rax + 256], xmm13, 3", a -> a.extractDword(Memory.at(0, 256), 13, 3));
+        add(cases, 64, "vpextrq [rsi], xmm12, 0", a -> a.extractQword(Memory.at(6, 0), 12, 0));
+        add(cases, 64, "vpextrq [r9 + r11 + 100], xmm5, 1", a -> a.extractQword(Memory.at(9, 11, 1, 100), 5, 1));
         add(cases, 64, "{vex3} vmovss [rcx], xmm3", a -> a.storeFloat(Memory.at(1, 0), 3));
         add(cases, 64, "{vex3} vmovss [r10 + r11*1 + 100], xmm13", a -> a.storeFloat(Memory.at(10, 11, 1, 100), 13));
+        add(cases, 64, "vpand xmm9, xmm2, xmm12", a -> a.op128(Instruction.VPAND, 9, 2, 12));
+        add(
+                cases,
+                64,
+                "vpsrlvd xmm5, xmm12, [r9 + r11*1 + 100]",
+                a -> a.op128(Instruction.VPSRLVD, 5, 12, Memory.at(9, 11, 1, 100)));
+        add(cases, 64, "vpshufd xmm12, xmm3, 27", a -> a.op128(Instruction.VPSHUFD, 12, 0, 3, 27));
+        add(cases, 64, "vcvtph2ps xmm3, xmm13", a -> a.op128(Instruction.VCVTPH2PS, 3, 0, 13));
+        add(cases, 64, "vpsrld xmm12, xmm13, 2", a -> a.shift128(Instruction.VPSRLD, 12, 13, 2));
         add(cases, 64, "vzeroupper", Assembler::vzeroupper);
         return cases;
     }
@@ -288,12 +308,12 @@ class AssemblerTest {
         String name = name(f, vectorBytes);
         String second = register(a, vectorBytes, f, false);
         if (TURNED.contains(f)) {
-            String narrow = vectorBytes == 64 ? "ymm" + b : "xmm" + b;
+            String narrow = vectorBytes == 64 && f != Instruction.VPMOVDB ? "ymm" + b : "xmm" + b;
             String text = "%s %s, %s".formatted(name, narrow, register(dst, vectorBytes, f, false));
-            if (f == Instruction.VPMOVDW) {
-                add(cases, vectorBytes, text, asm -> asm.op(f, dst, b));
-            } else {
+            if (WITH_IMMEDIATE.contains(f)) {
                 add(cases, vectorBytes, text + ", 1", asm -> asm.op(f, dst, 0, b, 1));
+            } else {
+                add(cases, vectorBytes, text, asm -> asm.op(f, dst, b));
             }
         } else if (f.digit >= 0) {
             add(cases, vectorBytes, "%s %s, %s, 5".formatted(name, d, source), asm -> asm.shift(f, dst, b, 5));
@@ -303,8 +323,8 @@ class AssemblerTest {
             // The GNU assembler would otherwise turn some register moves round to save a byte.
             add(cases, vectorBytes, "{load} %s %s, %s".formatted(name, d, source), asm -> asm.op(f, dst, b));
         } else if (WITH_IMMEDIATE.contains(f)) {
-            String text = "%s %s, %s, %s, 1".formatted(name, d, second, source);
-            add(cases, vectorBytes, text, asm -> asm.op(f, dst, a, b, 1));
+            String text = "%s %s, %s, %s, %s".formatted(name, d, second, source, lastOperand(f));
+            add(cases, vectorBytes, text, asm -> asm.op(f, dst, a, b, immediate(f)));
         } else {
             String text = "%s %s, %s, %s".formatted(name, d, second, source);
             add(cases, vectorBytes, text, asm -> asm.op(f, dst, a, b));
@@ -324,12 +344,20 @@ class AssemblerTest {
             String size = NARROWING.contains(f) ? vectorBytes == 64 ? "zmmword ptr " : "ymmword ptr " : "";
             add(cases, vectorBytes, "%s %s, %s%s".formatted(name, d, size, address), asm -> asm.op(f, dst, m));
         } else if (WITH_IMMEDIATE.contains(f)) {
-            String text = "%s %s, %s, %s, 1".formatted(name, d, second, address);
-            add(cases, vectorBytes, text, asm -> asm.op(f, dst, a, m, 1));
+            String text = "%s %s, %s, %s, %s".formatted(name, d, second, address, lastOperand(f));
+            add(cases, vectorBytes, text, asm -> asm.op(f, dst, a, m, immediate(f)));
         } else {
             String text = "%s %s, %s, %s".formatted(name, d, second, address);
             add(cases, vectorBytes, text, asm -> asm.op(f, dst, a, m));
         }
+    }
+
+    private static String lastOperand(Instruction f) {
+        return f == Instruction.VBLENDVPS ? "ymm13" : "1";
+    }
+
+    private static int immediate(Instruction f) {
+        return f == Instruction.VBLENDVPS ? 13 << 4 : 1;
     }
 
     private static int resultBytes(Instruction f, int vectorBytes) {
@@ -342,7 +370,7 @@ class AssemblerTest {
             return f == Instruction.VPDPBUSD ? "{vex} vpdpbusd" : name;
         }
         return switch (f) {
-            case VPAND, VPOR, VPXOR -> name + "d";
+            case VPAND, VPANDN, VPOR, VPXOR -> name + "d";
             case VINSERTI128 -> "vinserti32x4";
             default -> name;
         };

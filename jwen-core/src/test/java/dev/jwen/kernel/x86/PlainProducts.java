@@ -88,18 +88,22 @@ final class PlainProducts {
         for (int column = 0; column < w.columns(); column += 32) {
             long record = token * form.bytes(w.columns()) + form.offset(column);
             int block = column % form.recordValues() / 32;
-            boolean isRow = form == Activations.INT8_ROW || form == Activations.INT8_HALVES;
-            if (form == Activations.INT8 || isRow) {
+            boolean ofLanes = form == Activations.INT8_PAIRS || form == Activations.INT8_SIXTEENS;
+            if (form == Activations.INT8 || ofLanes) {
                 Codes codes = codes(w.type(), w.segment(), row * w.rowBytes(), column, values);
-                int scales = form == Activations.INT8_ROW ? 512 : 384;
-                float scale = records.get(Tensor.FLOAT, record + (isRow ? scales + 4 * block : 32));
+                int sixteen = 2 * block;
+                int lane = form == Activations.INT8_PAIRS ? sixteen : sixteen % 4 * 4 + sixteen / 4;
+                float scale = records.get(Tensor.FLOAT, record + (ofLanes ? 320 + 4 * lane : 32));
                 for (int part = 0; part < 2; part++) {
                     int dot = 0;
                     int q = 0;
                     for (int i = 16 * part; i < 16 * part + 16; i++) {
                         long at = switch (form) {
-                            case INT8_ROW -> 128 * (block / 2) + 32 * (block % 2) + i;
-                            case INT8_HALVES -> 192 * (block % 2) + 64 * (i / 16) + 16 * (block / 2) + i % 16;
+                            case INT8_PAIRS -> 64 * (i / 8) + 8 * block + i % 8;
+                            case INT8_SIXTEENS -> {
+                                int own = 2 * block + i / 16;
+                                yield 64 * (i % 16 / 4) + 16 * (own % 4) + 4 * (own / 4) + i % 4;
+                            }
                             default -> i;
                         };
                         int value = records.get(ValueLayout.JAVA_BYTE, record + at);

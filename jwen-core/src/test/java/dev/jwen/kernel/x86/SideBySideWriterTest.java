@@ -2,7 +2,6 @@ package dev.jwen.kernel.x86;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.SideBySide;
@@ -14,9 +13,13 @@ import java.util.SplittableRandom;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
+@ParameterizedClass
+@EnumSource(InstructionSet.class)
 class SideBySideWriterTest {
     private static final int ROWS = 48;
     private static final int FIRST = 16;
@@ -24,13 +27,16 @@ class SideBySideWriterTest {
 
     private final SplittableRandom random = new SplittableRandom(SEED);
     private final Arena arena = Arena.ofConfined();
+    private final InstructionSet set;
     private X86Products products;
+
+    SideBySideWriterTest(InstructionSet set) {
+        this.set = set;
+    }
 
     @BeforeEach
     void open() {
-        assumeTrue(X86Products.obstacle() == null, "machine code runs here");
-        products = new X86Products();
-        assumeTrue(products.supports(DataType.Q5_0_R16), "vectors of 64 bytes");
+        products = X86ProductsTest.open(set);
     }
 
     @AfterEach
@@ -49,7 +55,7 @@ class SideBySideWriterTest {
             byte[][] codes = new byte[ROWS][columns];
             Tensor w = weight(codes, isRandom);
             MemorySegment buffer = arena.allocate(products.packBytes(w), 64);
-            for (int tokens = 1; tokens <= 2 * SideBySideWriter.MAX_TOKENS + 3; tokens++) {
+            for (int tokens = 1; tokens <= 2 * SideBySideWriter.maxTokens(set) + 3; tokens++) {
                 MemorySegment x = X86ProductsTest.oneRecord(arena, tokens, columns, isRandom, random);
                 Activations form = products.activations(w, tokens);
                 MemorySegment records = arena.allocate(tokens * form.bytes(columns), 64);

@@ -92,6 +92,27 @@ class X86KernelsTest {
         }
     }
 
+    /** Rows in groups and side by side are shared out in every instruction set, whose groups differ. */
+    @Test
+    void threadsShareTheRowsInEveryInstructionSet() {
+        Tensor w = normal(1008, 512);
+        Tensor copy = Tensor.allocate(Arena.ofAuto(), DataType.Q5_0_R16, 1008, 512);
+        PLAIN.coarsen(w, copy, Tensor.f32(1008, 2));
+        List<Tensor> weights = List.of(copy, w, weight(DataType.Q8_0, 1008, 512), weight(DataType.Q4_K, 1008, 512));
+        for (int threads = 2; threads <= 5; threads++) {
+            for (Kernels kernels : EveryInstructionSet.open(threads).toList()) {
+                try (kernels) {
+                    for (Tensor some : weights) {
+                        for (int tokens : new int[] {1, 3, 20}) {
+                            Tensor x = normal(tokens, 512);
+                            compare(x, some, products(kernels, x, some));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /**
      * But for those few that are multiplied by rows. Not so for plain numbers: the order of their additions depends on the
      * number of tokens.
@@ -296,7 +317,8 @@ class X86KernelsTest {
         double[] steps = new double[columns];
         boolean bf16 = (type == DataType.BF16 || type == DataType.F8_E4M3)
                 && X86Products.fastest() == InstructionSet.AVX512_BF16;
-        boolean int8 = type.isQuantised() && Unpacker.packing(type, InstructionSet.AVX512) != null;
+        boolean int8 = type == DataType.Q5_0_R16
+                || (type.isQuantised() && Unpacker.packing(type, InstructionSet.AVX512) != null);
         for (int c = 0; c < columns; c++) {
             if (int8) {
                 double largest = 0;

@@ -11,38 +11,123 @@ import dev.jwen.tensor.MemoryPool;
 import dev.jwen.tensor.Tensor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Objects;
 import java.util.Random;
 import java.util.SplittableRandom;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** The loops over rows where the tests of the whole kernels do not reach: bits, limits and numbers that are none. */
+@ParameterizedClass
+@EnumSource(InstructionSet.class)
 class X86RowLoopsTest {
-    private static X86Products products;
-    private static RowLoops loops;
+    private final X86Products products;
+    private final RowLoops loops;
 
-    @BeforeAll
-    static void open() {
+    X86RowLoopsTest(InstructionSet set) {
         assumeTrue(X86Products.obstacle() == null, () -> "not run: " + X86Products.obstacle());
-        products = new X86Products();
-        RowLoops found = products.rowLoops();
-        assumeTrue(found != null, "not run: this processor has no AVX-512");
-        loops = Objects.requireNonNull(found);
+        assumeTrue(set.isSupportedBy(CpuFeatures.detect()), () -> "not run: this processor has no " + set);
+        products = new X86Products(set);
+        loops = products.rowLoops();
     }
 
-    @AfterAll
-    static void close() {
-        if (products != null) {
-            products.close();
-        }
+    @AfterEach
+    void close() {
+        products.close();
     }
 
     private static long address(Tensor x) {
         return x.segment().address();
+    }
+
+    @Test
+    void bitsDoNotDependOnTheInstructionSet() {
+        try (X86Products fastest = new X86Products()) {
+            for (int count : new int[] {16, 48, 256}) {
+                List<Tensor> expected = results(fastest.rowLoops(), count);
+                List<Tensor> actual = results(loops, count);
+                for (int i = 0; i < expected.size(); i++) {
+                    assertThat(actual.get(i).toFloats())
+                            .as("%d floats, result %d", count, i)
+                            .isEqualTo(expected.get(i).toFloats());
+                }
+            }
+        }
+    }
+
+    /** What all loops give but those that add across lanes or are exact. */
+    private static List<Tensor> results(RowLoops loops, int count) {
+        int rows = 4;
+        Random random = new Random(20261215);
+        List<Tensor> results = new ArrayList<>();
+        for (int i = 0; i < 12; i++) {
+            results.add(normal(random, RowLoops.SOLVED, 2L * count));
+        }
+        Tensor other = normal(random, RowLoops.SOLVED, 2L * count);
+        Tensor weights = normal(random, RowLoops.SOLVED, KvCache.BLOCK);
+        long rowBytes = other.rowBytes();
+        long y = address(other);
+        long w = address(weights);
+        loops.addScaled(address(results.get(0)), y, 0.3f, count);
+        loops.scale(y, -3.7f, count, address(results.get(1)));
+        loops.scaleRows(address(results.get(2)), rowBytes, w, rows, count);
+        loops.mixRows(address(results.get(3)), y, rowBytes, w, w + 64, rows, count);
+        loops.solve(address(results.get(4)), rowBytes, w, weights.rowBytes(), count);
+        loops.swiGlu(y, y + rowBytes, count, address(results.get(5)));
+        loops.swiGluBack(
+                y,
+                y + rowBytes,
+                y + 2 * rowBytes,
+                count,
+                address(results.get(6)),
+                address(results.get(6).rows(1, 1)));
+        loops.sigmoidGate(address(results.get(7)), y, count);
+        loops.rope(address(results.get(8)), 2 * count, rows, count, y, y + rowBytes);
+        loops.fourTaps(
+                y,
+                y + rowBytes,
+                y + 2 * rowBytes,
+                y + 3 * rowBytes,
+                y + 4 * rowBytes,
+                rowBytes,
+                count,
+                address(results.get(9)));
+        loops.decay(address(results.get(10)), address(results.get(10).rows(1, 1)), y, 0.3f, 1.7f, count);
+        Tensor max = normal(random, RowLoops.SOLVED, 1);
+        Tensor sums = normal(random, RowLoops.SOLVED, RowLoops.STEP);
+        loops.soften(w, 55, address(max), address(sums), address(results.get(11)), count, rows);
+        results.addAll(List.of(weights, max, sums));
+        Tensor lanes = normal(random, 5, count);
+        Tensor state = normal(random, 2, count);
+        Tensor softened = normal(random, 3, count);
+        loops.softenLanes(address(lanes), 5, count, address(state), address(softened), 3);
+        results.addAll(List.of(lanes, state, softened));
+        return results;
+    }
+
+    @Test
+    void rowsAreNormalisedOneByOne() {
+        Random random = new Random(20261216);
+        for (int count : new int[] {16, 48, 80, 256}) {
+            Tensor x = normal(random, 3, count);
+            Tensor weight = normal(random, 1, count);
+            Tensor out = Tensor.f32(3, count + 5L);
+            loops.rmsNorm(address(x), address(weight), count, 3, 0.25f, address(out), out.rowBytes());
+            for (int r = 0; r < 3; r++) {
+                double squares = 0;
+                for (int i = 0; i < count; i++) {
+                    squares += x.get(r, i) * (double) x.get(r, i);
+                }
+                for (int i = 0; i < count; i++) {
+                    assertClose(out.get(r, i), x.get(r, i) / Math.sqrt(squares / count + 0.25) * weight.get(0, i));
+                }
+                assertThat(out.get(r, count)).isZero();
+            }
+        }
     }
 
     @Test
@@ -139,8 +224,8 @@ class X86RowLoopsTest {
         }
     }
 
-    private static Tensor normal(Random random, int rows, int columns) {
-        float[] values = new float[rows * columns];
+    private static Tensor normal(Random random, int rows, long columns) {
+        float[] values = new float[Math.toIntExact(rows * columns)];
         for (int i = 0; i < values.length; i++) {
             values[i] = (float) random.nextGaussian();
         }
