@@ -162,8 +162,10 @@ public final class FolderTools implements Toolbox {
             try {
                 complaint = await(process, output);
             } finally {
-                process.descendants().forEach(ProcessHandle::destroyForcibly);
+                // The shell first: it would go on with the next command when it sees one end.
+                List<ProcessHandle> started = process.descendants().toList();
                 process.destroyForcibly();
+                started.forEach(ProcessHandle::destroyForcibly);
             }
             return said(output) + complaint;
         } finally {
