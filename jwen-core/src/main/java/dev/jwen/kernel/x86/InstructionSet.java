@@ -16,12 +16,15 @@ public enum InstructionSet {
     /** AVX-512 with permutations of bytes (VBMI) and dot products of BF16 pairs. */
     AVX512_BF16;
 
-    /** By its name in letters of either case; a hyphen serves as an underscore. */
+    /** By its name in letters of either case; hyphens and underscores do not count. */
     static Optional<InstructionSet> named(String name) {
         return Arrays.stream(values())
-                .filter(set ->
-                        set.lowerCase().equals(name.toLowerCase(Locale.ROOT).replace('-', '_')))
+                .filter(set -> letters(set.name()).equals(letters(name)))
                 .findFirst();
+    }
+
+    private static String letters(String name) {
+        return name.toLowerCase(Locale.ROOT).replace("-", "").replace("_", "");
     }
 
     /** The names of those that a processor has, oldest first. */

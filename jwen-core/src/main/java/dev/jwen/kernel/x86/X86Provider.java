@@ -22,7 +22,8 @@ public final class X86Provider implements KernelsProvider {
 
     @Override
     public String description() {
-        return "%s (%s)".formatted(NAME, X86Products.fastest());
+        String asked = System.getProperty(X86Products.PROPERTY) == null ? "" : ", set by " + X86Products.PROPERTY;
+        return "%s (%s%s)".formatted(NAME, X86Products.fastest(), asked);
     }
 
     /** Activations are rounded to 8 bits for quantised weights. */

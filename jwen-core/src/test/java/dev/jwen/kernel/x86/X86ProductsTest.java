@@ -11,6 +11,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.EnumSet;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -64,6 +65,18 @@ class X86ProductsTest {
         assumeTrue(X86Products.obstacle() == null, "machine code runs here");
         assumeTrue(set.isSupportedBy(CpuFeatures.detect()), "this processor has " + set);
         return new X86Products(set);
+    }
+
+    @Test
+    void instructionSetsAreNamedAsPeopleWriteThem() {
+        for (InstructionSet set : InstructionSet.values()) {
+            assertThat(InstructionSet.named(set.name())).contains(set);
+            assertThat(InstructionSet.named(set.name().toLowerCase(Locale.ROOT).replace('_', '-')))
+                    .contains(set);
+        }
+        assertThat(InstructionSet.named("AVX-512")).contains(InstructionSet.AVX512);
+        assertThat(InstructionSet.named("")).isEmpty();
+        assertThat(InstructionSet.named("avx2,avx512")).isEmpty();
     }
 
     @ParameterizedTest
