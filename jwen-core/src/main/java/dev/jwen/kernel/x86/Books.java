@@ -27,7 +27,7 @@ final class Books {
     Books(Arena arena, InstructionSet set, boolean vbmi) {
         this.arena = arena;
         this.set = set;
-        this.permutes = vbmi && set.vectorBytes() == 64;
+        this.permutes = vbmi && set.isWide();
     }
 
     /**

@@ -124,8 +124,8 @@ final class CoarseningWriter {
         this.from = from;
         this.to = to;
         largestCode = Coarsening.largestCode(to);
-        lanes = set.vectorBytes() / Float.BYTES;
-        isWide = set.vectorBytes() == 64;
+        lanes = set.rows();
+        isWide = set.isWide();
         secondHalf = WEIGHTS + HALF / lanes;
         endOfWeights = WEIGHTS + VALUES / lanes;
     }

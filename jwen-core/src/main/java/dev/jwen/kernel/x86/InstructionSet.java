@@ -39,9 +39,14 @@ public enum InstructionSet {
         return name().toLowerCase(Locale.ROOT);
     }
 
+    /** Whether vectors have 512 bits, and there are the instructions and registers that only these have. */
+    boolean isWide() {
+        return compareTo(AVX512) >= 0;
+    }
+
     /** Bytes of one vector. */
     int vectorBytes() {
-        return compareTo(AVX512) >= 0 ? 64 : 32;
+        return isWide() ? 64 : 32;
     }
 
     /** Rows that are computed together: one for each 32-bit lane. */
@@ -51,7 +56,7 @@ public enum InstructionSet {
 
     /** How many vector registers there are. */
     int registers() {
-        return vectorBytes() == 64 ? 32 : 16;
+        return isWide() ? 32 : 16;
     }
 
     /**

@@ -25,8 +25,8 @@ abstract class LoopWriter {
     LoopWriter(InstructionSet set) {
         asm = set.assembler();
         vectorBytes = set.vectorBytes();
-        lanes = vectorBytes / Float.BYTES;
-        isWide = vectorBytes == 64;
+        lanes = set.rows();
+        isWide = set.isWide();
     }
 
     final byte[] finish() {

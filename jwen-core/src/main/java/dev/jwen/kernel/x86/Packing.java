@@ -62,7 +62,7 @@ record Packing(Activations activations, int vectors, int parts, boolean hasMinim
 
     /** Tokens that one kernel call can compute, limited by registers. */
     int maxTokens(InstructionSet set) {
-        if (set.vectorBytes() == 64) {
+        if (set.isWide()) {
             return 16;
         }
         return !isInteger() ? 12 : set.hasDotProduct() ? 6 : 4;
@@ -70,6 +70,6 @@ record Packing(Activations activations, int vectors, int parts, boolean hasMinim
 
     /** The same for two groups of rows, of which each has a register for each token and each part; 0 if there are too few. */
     int maxTokensOfTwoGroups(InstructionSet set) {
-        return set.vectorBytes() == 64 ? 12 / (1 + parts) : 0;
+        return set.isWide() ? 12 / (1 + parts) : 0;
     }
 }

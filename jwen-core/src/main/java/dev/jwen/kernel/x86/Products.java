@@ -58,7 +58,7 @@ final class Products {
         this.tile = tile;
         this.tokens = tokens;
         this.groups = groups;
-        this.wide = set.vectorBytes() == 64;
+        this.wide = set.isWide();
         this.firstAccumulator = groups == 2 ? 32 - 2 * tokens : wide ? 16 : 0;
         int most = packing.maxTokens(set);
         boolean apart = packing.parts() == 0 && groups == 1;

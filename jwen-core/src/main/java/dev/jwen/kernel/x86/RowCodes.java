@@ -79,7 +79,7 @@ final class RowCodes {
         this.set = set;
         this.constants = constants;
         this.weights = weights;
-        this.wide = set.vectorBytes() == 64;
+        this.wide = set.isWide();
     }
 
     /** The lanes for which these are the codes of a format. */

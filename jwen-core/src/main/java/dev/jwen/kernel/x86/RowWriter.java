@@ -87,7 +87,6 @@ final class RowWriter {
     private static final long ACTIVATION_BYTES = 26 << 10;
 
     // Vector registers, besides those of RowCodes, then the sums of each token and constants.
-    private static final int CODES = RowCodes.CODES;
     private static final int NUMBER = 0;
     private static final int DOTS = 4;
     private static final int OPERAND = 5;
@@ -112,7 +111,7 @@ final class RowWriter {
         this.type = type;
         this.packing = packing;
         this.set = set;
-        this.wide = set.vectorBytes() == 64;
+        this.wide = set.isWide();
         this.activations = activations(type, packing);
         this.tokens = tokens;
         this.sums = packing.isInteger() ? 1 : wide ? 2 : 4;
@@ -130,10 +129,10 @@ final class RowWriter {
             return 0;
         }
         int most = switch (type) {
-            case F32, F16, BF16 -> set.vectorBytes() == 64 ? 4 : 3;
-            case Q6_K -> set.vectorBytes() == 64 ? MAX_TOKENS : 6;
+            case F32, F16, BF16 -> set.isWide() ? 4 : 3;
+            case Q6_K -> set.isWide() ? MAX_TOKENS : 6;
             case Q8_0 -> 6;
-            case Q4_0, Q4_K, Q5_K -> set.vectorBytes() == 64 ? 4 : 6;
+            case Q4_0, Q4_K, Q5_K -> set.isWide() ? 4 : 6;
             default -> 0;
         };
         return Math.min(most, (int)
@@ -305,7 +304,7 @@ final class RowWriter {
             asm.op(VMOVUPS, DOTS, corrections);
         }
         for (int i = 0; i < RowCodes.VECTORS; i++) {
-            asm.op(VPDPBUSD, DOTS, CODES + i, x(token, CACHE_LINE * i + offset));
+            asm.op(VPDPBUSD, DOTS, RowCodes.CODES + i, x(token, CACHE_LINE * i + offset));
         }
     }
 
@@ -316,7 +315,7 @@ final class RowWriter {
         for (int i = 0; i < RowCodes.VECTORS; i++) {
             int pairs = i < together ? DOTS : PAIRS;
             boolean isFirst = i % together == 0;
-            asm.op(VPMADDUBSW, isFirst ? pairs : OPERAND, CODES + i, x(token, CACHE_LINE * i + offset));
+            asm.op(VPMADDUBSW, isFirst ? pairs : OPERAND, RowCodes.CODES + i, x(token, CACHE_LINE * i + offset));
             if (!isFirst) {
                 asm.op(VPADDW, pairs, pairs, OPERAND);
             }
@@ -334,8 +333,8 @@ final class RowWriter {
         for (int i = 0; i < RowCodes.VECTORS; i++) {
             int pairs = i == 0 ? DOTS : PAIRS;
             asm.op(VMOVUPS, pairs, x(token, CACHE_LINE * i + offset));
-            asm.op(VPSIGNB, pairs, pairs, CODES + i);
-            asm.op(VPABSB, OPERAND, CODES + i);
+            asm.op(VPSIGNB, pairs, pairs, RowCodes.CODES + i);
+            asm.op(VPABSB, OPERAND, RowCodes.CODES + i);
             asm.op(VPMADDUBSW, pairs, OPERAND, pairs);
             constants.op(VPMADDWD, pairs, pairs, asm.lanes(0x1_0001));
             if (i > 0) {

@@ -108,7 +108,7 @@ final class SideBySideWriter {
 
     /** The most tokens of one call, limited by registers. */
     static int maxTokens(InstructionSet set) {
-        return set.vectorBytes() == 64 ? 8 : 4;
+        return set.isWide() ? 8 : 4;
     }
 
     static byte[] write(Packing packing, InstructionSet set, int tokens) {
@@ -230,7 +230,7 @@ final class SideBySideWriter {
         boolean isFirst = codes == CODES && vector % (VECTORS_OF_PAIRS / 2) == 0;
         for (int t = 0; t < tokens; t++) {
             Memory x = x(t, 4 * vector);
-            if (set.vectorBytes() == 64) {
+            if (set.isWide()) {
                 asm.op(VPDPBUSD, dots(t), codes, x.broadcasting());
                 continue;
             }

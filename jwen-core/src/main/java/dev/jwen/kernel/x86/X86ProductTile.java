@@ -62,7 +62,7 @@ final class X86ProductTile implements ProductTile {
 
     @Override
     public int columns() {
-        return VECTORS * set.vectorBytes() / Float.BYTES;
+        return VECTORS * set.rows();
     }
 
     @Override

@@ -109,7 +109,7 @@ public final class X86Products implements AutoCloseable {
             throw new UnsupportedOperationException("the x86 kernels cannot run here: " + obstacle);
         }
         CpuFeatures cpu = CpuFeatures.detect();
-        this.set = set == null ? Objects.requireNonNull(fastest(cpu)) : set;
+        this.set = set == null ? Objects.requireNonNull(chosen(cpu)) : set;
         if (!this.set.isSupportedBy(cpu)) {
             throw new UnsupportedOperationException("this processor has no " + this.set);
         }
@@ -135,31 +135,35 @@ public final class X86Products implements AutoCloseable {
             return "they run on Linux on x86-64, and this is %s on %s".formatted(os, processor);
         }
         try {
-            return fastest(CpuFeatures.detect()) == null ? "they need a processor with AVX2, FMA and F16C" : null;
+            return chosen(CpuFeatures.detect()) == null ? "they need a processor with AVX2, FMA and F16C" : null;
         } catch (UnsupportedOperationException e) {
             return e.getMessage();
         }
     }
 
     /** The instruction set that is asked for or the fastest on this processor, or null if there is none. */
-    static @Nullable InstructionSet fastest() {
-        return fastest(CpuFeatures.detect());
+    static @Nullable InstructionSet chosen() {
+        return chosen(CpuFeatures.detect());
     }
 
-    /** Loops in the fastest instruction set; {@link #obstacle} must be null. */
+    /** Loops in the instruction set that is chosen; {@link #obstacle} must be null. */
     static X86Loops peakLoops() {
         CpuFeatures cpu = CpuFeatures.detect();
-        return new X86Loops(Objects.requireNonNull(fastest(cpu)), cpu.bf16());
+        return new X86Loops(Objects.requireNonNull(chosen(cpu)), cpu.bf16());
+    }
+
+    private static @Nullable InstructionSet chosen(CpuFeatures cpu) {
+        String wanted = System.getProperty(PROPERTY);
+        if (wanted == null) {
+            return fastest(cpu);
+        }
+        return InstructionSet.named(wanted)
+                .filter(set -> set.isSupportedBy(cpu))
+                .orElseThrow(() -> new IllegalArgumentException("%s is \"%s\", which is not one of those here: %s"
+                        .formatted(PROPERTY, wanted, InstructionSet.supportedBy(cpu))));
     }
 
     private static @Nullable InstructionSet fastest(CpuFeatures cpu) {
-        String wanted = System.getProperty(PROPERTY);
-        if (wanted != null) {
-            return InstructionSet.named(wanted)
-                    .filter(set -> set.isSupportedBy(cpu))
-                    .orElseThrow(() -> new IllegalArgumentException("%s is \"%s\", which is not one of those here: %s"
-                            .formatted(PROPERTY, wanted, InstructionSet.supportedBy(cpu))));
-        }
         InstructionSet fastest = null;
         for (InstructionSet set : InstructionSet.values()) {
             boolean worthwhile = set != InstructionSet.AVX512_BF16 || cpu.fastBf16();
@@ -179,11 +183,7 @@ public final class X86Products implements AutoCloseable {
      * side by side, the only ones.
      */
     public int rowGroup(DataType type) {
-        return Math.max(packsTwoGroups() ? 2 * set.rows() : set.rows(), type.rowGroup());
-    }
-
-    private boolean packsTwoGroups() {
-        return set.vectorBytes() == 64;
+        return Math.max(set.isWide() ? 2 * set.rows() : set.rows(), type.rowGroup());
     }
 
     /** True if there are kernels for matrices of this format whose rows are whole blocks of at least 32 columns. */
@@ -533,7 +533,7 @@ public final class X86Products implements AutoCloseable {
         Tensor w = product.w;
         boolean hasFactors = Unpacker.hasFactors(w.type());
         int firstLeft = from;
-        if (product.tokens > product.format.packing.maxTokens(set) && packsTwoGroups()) {
+        if (product.tokens > product.format.packing.maxTokens(set) && set.isWide()) {
             for (; to - firstLeft >= 2 * group; firstLeft += 2 * group) {
                 twoGroups(product, firstLeft, hasFactors);
             }

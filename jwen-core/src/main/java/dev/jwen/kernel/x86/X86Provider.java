@@ -23,7 +23,7 @@ public final class X86Provider implements KernelsProvider {
     @Override
     public String description() {
         String asked = System.getProperty(X86Products.PROPERTY) == null ? "" : ", set by " + X86Products.PROPERTY;
-        return "%s (%s%s)".formatted(NAME, X86Products.fastest(), asked);
+        return "%s (%s%s)".formatted(NAME, X86Products.chosen(), asked);
     }
 
     /** Activations are rounded to 8 bits for quantised weights. */

@@ -30,7 +30,7 @@ final class X86RowLoops implements RowLoops {
 
     /** Loops that live as long as {@code arena}. */
     X86RowLoops(InstructionSet set, Arena arena) {
-        lanes = set.vectorBytes() / Float.BYTES;
+        lanes = set.rows();
         addScaled = MachineCode.install(new RowLoopsWriter(set).addScaled(), arena);
         scale = MachineCode.install(new RowLoopsWriter(set).scale(), arena);
         scaleRows = MachineCode.install(new RowLoopsWriter(set).scaleRows(), arena);

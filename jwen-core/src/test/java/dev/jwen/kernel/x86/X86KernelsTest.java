@@ -316,7 +316,7 @@ class X86KernelsTest {
     private static double[] steps(DataType type, float[] x, int start, int columns) {
         double[] steps = new double[columns];
         boolean bf16 = (type == DataType.BF16 || type == DataType.F8_E4M3)
-                && X86Products.fastest() == InstructionSet.AVX512_BF16;
+                && X86Products.chosen() == InstructionSet.AVX512_BF16;
         boolean int8 = type == DataType.Q5_0_R16
                 || (type.isQuantised() && Unpacker.packing(type, InstructionSet.AVX512) != null);
         for (int c = 0; c < columns; c++) {
