@@ -42,7 +42,7 @@ class NewcomerTest {
     private static Outcome jwen(String... arguments) {
         StringWriter out = new StringWriter();
         StringWriter err = new StringWriter();
-        int exit = Main.commandLine()
+        int exit = Main.commandLine(arguments)
                 .setOut(new PrintWriter(out))
                 .setErr(new PrintWriter(err))
                 .execute(arguments);
@@ -311,7 +311,7 @@ class NewcomerTest {
         if (words[0].startsWith("-") && !words[0].equals("--version")) {
             words = Stream.concat(Stream.of("run"), Stream.of(words)).toArray(String[]::new);
         }
-        Main.commandLine().parseArgs(words); // throws what is wrong
+        Main.commandLine(words).parseArgs(words); // throws what is wrong
         return true;
     }
 }
