@@ -2,6 +2,7 @@ package dev.jwen.checkpoint;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 
@@ -87,7 +88,37 @@ final class Cursor {
         return new String(bytes, StandardCharsets.UTF_8);
     }
 
-    void skipString() {
-        skip(i64());
+    /**
+     * The next {@code count} strings: a copy of their bytes, each decoded when it is asked for.
+     *
+     * <p>A buffer is read, as a value of a segment takes microseconds until it is compiled and a vocabulary has a quarter
+     * of a million strings.
+     */
+    StringList strings(int count, long limit) {
+        long begin = position;
+        ByteBuffer rest = segment.asSlice(begin, Math.min(segment.byteSize() - begin, Integer.MAX_VALUE))
+                .asByteBuffer()
+                .order(ORDER);
+        int[] ends = new int[count];
+        int end = 0;
+        for (int i = 0; i < count; i++) {
+            long length = end + Long.BYTES <= rest.limit() ? rest.getLong(end) : -1;
+            if (length < 0 || length > limit || length > rest.limit() - end - Long.BYTES) {
+                position = begin + end;
+                string(limit); // says what is wrong
+                throw CheckpointException.damaged(file.path(), "has more than 2 GiB of strings in a list");
+            }
+            end += Long.BYTES + (int) length;
+            ends[i] = end;
+        }
+        byte[] bytes = new byte[end];
+        rest.get(bytes);
+        position = begin + end;
+        return new StringList(bytes, ends);
+    }
+
+    int[] ints(int count) {
+        return segment.asSlice(skip((long) count * Integer.BYTES), (long) count * Integer.BYTES)
+                .toArray(INT);
     }
 }

@@ -18,14 +18,14 @@ import org.jspecify.annotations.Nullable;
 /**
  * One GGUF file, version 2 or 3, memory-mapped: its metadata and tensors as written, no model implied.
  *
- * <p>Shapes are turned round to slowest dimension first. Tensors and metadata lists are views of the mapping and must
- * not be used after {@link #close()}; a list decodes each element when it is asked for, so a vocabulary costs nothing
- * until it is read.
+ * <p>Shapes are turned round to slowest dimension first. Tensors and lists of numbers are views of the mapping and must
+ * not be used after {@link #close()}; a list decodes each element when it is asked for.
  *
  * @see <a href="https://github.com/ggml-org/ggml/blob/master/docs/gguf.md">GGUF</a>
  */
 public final class Gguf implements AutoCloseable {
     static final int MAGIC = 0x46554747; // "GGUF"
+    private static final int I32 = 5;
     private static final int STRING = 8;
     private static final int ARRAY = 9;
     /** Bytes of each metadata type by id; 0 where they vary. */
@@ -149,17 +149,15 @@ public final class Gguf implements AutoCloseable {
             if (count > MAX_STRINGS) {
                 throw bad("'%s' claims %d strings, expected at most %d", key, count, MAX_STRINGS);
             }
-            long[] positions = new long[(int) count];
-            for (int i = 0; i < positions.length; i++) {
-                positions[i] = cursor.position();
-                cursor.skipString();
-            }
-            return new Strings(file, positions);
+            return cursor.strings((int) count, MAX_STRING);
         }
         requireScalar(key, type);
         requireRoomFor(count, SIZES[(int) type], "values in " + key);
         if (count > Integer.MAX_VALUE) {
             throw bad("'%s' claims %d values", key, count);
+        }
+        if (type == I32) { // the types of all tokens
+            return new Ints(cursor.ints((int) count));
         }
         long begin = cursor.skip(count * SIZES[(int) type]);
         return new Scalars(file, begin, (int) type, (int) count);
@@ -178,7 +176,7 @@ public final class Gguf implements AutoCloseable {
             case 2 -> (long) Short.toUnsignedInt(from.i16());
             case 3 -> (long) from.i16();
             case 4 -> from.u32();
-            case 5 -> (long) from.i32();
+            case I32 -> (long) from.i32();
             // By way of its shortest decimal, so that 1e-6 is the 1e-6 of a JSON file.
             case 6 -> Double.parseDouble(Float.toString(from.f32()));
             case 7 -> from.i8() != 0;
@@ -257,27 +255,6 @@ public final class Gguf implements AutoCloseable {
         return CheckpointException.damaged(path(), what, arguments);
     }
 
-    /** Strings of known places, decoded when asked for. */
-    private static final class Strings extends AbstractList<String> implements RandomAccess {
-        private final MappedFile file;
-        private final long[] positions;
-
-        Strings(MappedFile file, long[] positions) {
-            this.file = file;
-            this.positions = positions;
-        }
-
-        @Override
-        public String get(int index) {
-            return new Cursor(file, positions[index]).string(MAX_STRING);
-        }
-
-        @Override
-        public int size() {
-            return positions.length;
-        }
-    }
-
     /** Numbers or booleans in a row, decoded when asked for. */
     private static final class Scalars extends AbstractList<Object> implements RandomAccess {
         private final MappedFile file;
@@ -300,6 +277,25 @@ public final class Gguf implements AutoCloseable {
         @Override
         public int size() {
             return count;
+        }
+    }
+
+    /** A copy of 32-bit integers. */
+    private static final class Ints extends AbstractList<Long> implements RandomAccess {
+        private final int[] values;
+
+        Ints(int[] values) {
+            this.values = values;
+        }
+
+        @Override
+        public Long get(int index) {
+            return (long) values[index];
+        }
+
+        @Override
+        public int size() {
+            return values.length;
         }
     }
 }

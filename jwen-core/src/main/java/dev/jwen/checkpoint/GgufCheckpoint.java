@@ -227,7 +227,8 @@ final class GgufCheckpoint {
                 pattern == null ? "default" : pattern);
     }
 
-    /** A copy of a metadata list, which outlives the mapping. */
+    /** A metadata list that outlives the mapping, as those of strings do. */
+    @SuppressWarnings("unchecked") // all elements of a list are of one type
     private static <T> List<T> elements(GgufMetadata metadata, String key, Class<T> type) {
         List<?> list = metadata.list(key);
         if (list == null || (!list.isEmpty() && !type.isInstance(list.getFirst()))) {
@@ -237,6 +238,6 @@ final class GgufCheckpoint {
                     key,
                     type == String.class ? "strings" : "numbers");
         }
-        return list.stream().map(type::cast).toList();
+        return (List<T>) list;
     }
 }

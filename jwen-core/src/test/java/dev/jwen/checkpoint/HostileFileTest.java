@@ -219,7 +219,9 @@ class HostileFileTest {
         "tokenizer.ggml.tokens, 4, 9, unknown or nested type 9",
         "tokenizer.ggml.tokens, 8, 0x7FFFFFFF, room for",
         "tokenizer.ggml.tokens, 12, 0x80000000, room for",
-        "tokenizer.ggml.tokens, 20, 0x80000000, ends at byte",
+        "tokenizer.ggml.tokens, 16, 0x7FFFFFFF, a string at byte",
+        "tokenizer.ggml.tokens, 16, 0x03000000, ends at byte",
+        "tokenizer.ggml.tokens, 20, 0x80000000, a string at byte",
         "tokenizer.ggml.token_type, 8, 0x7FFFFFFF, room for",
         "tokenizer.chat_template, 8, 1, a string at byte",
     })
