@@ -2,7 +2,6 @@ package dev.jwen.cli;
 
 import dev.jwen.checkpoint.GgufWriter;
 import dev.jwen.kernel.Backends;
-import dev.jwen.kernel.PeakLoops;
 import dev.jwen.tensor.Tensor;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -21,8 +20,9 @@ import picocli.CommandLine.Command;
 /**
  * Runs the other commands once on a model of a few kilobytes, so that the JVM can note which classes a start needs.
  *
- * <p>The launcher calls it when it makes the AOT cache (JEP 483). The kernels are the plain ones in every command: the JVM
- * makes no cache at all once a class of the Vector API was there, because its module is loaded on demand.
+ * <p>The launcher calls it when it makes the AOT cache (JEP 483). The kernels are the plain ones in every command, and those
+ * of machine code are called apart: the JVM makes no cache at all once a class of the Vector API was there, because its
+ * module is loaded on demand.
  */
 @Command(name = "rehearse", hidden = true, description = "Runs the other commands on a tiny model.")
 final class RehearseCommand implements Runnable {
@@ -53,7 +53,7 @@ final class RehearseCommand implements Runnable {
                 GgufWriter.write(file, metadata(TEMPLATE), tensors());
                 String model = file.toString();
                 rehearse("--help");
-                Backends.peakLoops().ifPresent(PeakLoops::close); // the assembler, and calls of machine code
+                Backends.rehearse();
                 rehearse("inspect", model);
                 rehearse("run", "-m", model, "-n", "3", "hello");
                 rehearse("run", "-m", model, "-n", "3", "--no-think", "hello");
@@ -75,7 +75,7 @@ final class RehearseCommand implements Runnable {
 
     private static void rehearse(String... arguments) {
         StringWriter err = new StringWriter();
-        int exit = Main.commandLine()
+        int exit = Main.commandLine(arguments)
                 .setOut(new PrintWriter(Writer.nullWriter()))
                 .setErr(new PrintWriter(err))
                 .execute(arguments);

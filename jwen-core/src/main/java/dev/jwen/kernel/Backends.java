@@ -95,6 +95,11 @@ public final class Backends {
         return all().stream().flatMap(provider -> provider.peakLoops().stream()).findFirst();
     }
 
+    /** Does for every back end, for nothing, what a start does. */
+    public static void rehearse() {
+        all().forEach(KernelsProvider::rehearse);
+    }
+
     private static KernelsProvider chosen(@Nullable String name, boolean exact) {
         String wanted = wanted(name);
         return wanted == null ? best(exact) : named(wanted);

@@ -36,4 +36,10 @@ public interface KernelsProvider {
     default Optional<Backends.Training> openForTraining(int threads) {
         return Optional.empty();
     }
+
+    /**
+     * Does once, for nothing, what a start does, so that the JVM can note the classes it needs; without any class of a
+     * module that is loaded on demand, as the JVM could not keep those.
+     */
+    default void rehearse() {}
 }

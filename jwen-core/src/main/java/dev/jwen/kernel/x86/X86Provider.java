@@ -6,6 +6,10 @@ import dev.jwen.kernel.KernelsProvider;
 import dev.jwen.kernel.PeakLoops;
 import dev.jwen.kernel.ProductsHost;
 import dev.jwen.kernel.WorkerPool;
+import dev.jwen.tensor.DataType;
+import dev.jwen.tensor.Tensor;
+import java.lang.foreign.Arena;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -14,6 +18,9 @@ import org.jspecify.annotations.Nullable;
 public final class X86Provider implements KernelsProvider {
     /** Also the name of the products. */
     static final String NAME = "x86";
+
+    /** A head's size that all kernels have. */
+    private static final int HEAD = 128;
 
     @Override
     public String name() {
@@ -59,6 +66,30 @@ public final class X86Provider implements KernelsProvider {
         X86Products products = new X86Products(set);
         WorkerPool pool = new WorkerPool(threads);
         return host.open(pool, new X86Matmul(products, pool));
+    }
+
+    @Override
+    public void rehearse() {
+        if (X86Products.obstacle() != null) {
+            return;
+        }
+        try (WorkerPool pool = new WorkerPool(1);
+                X86Matmul products = new X86Matmul(new X86Products(), pool);
+                Arena arena = Arena.ofConfined()) {
+            products.rowLoops();
+            products.productTile(1);
+            products.attentionTile(DataType.BF16, HEAD);
+            products.deltaStep(HEAD, HEAD);
+            products.coarseRows(DataType.Q8_0, DataType.Q5_0_R16);
+            for (DataType type : List.of(DataType.Q8_0, DataType.Q4_K, DataType.Q6_K, DataType.BF16, DataType.F32)) {
+                Tensor w = Tensor.allocate(arena, type, 16, 2 * HEAD);
+                for (int tokens : new int[] {1, 16}) {
+                    products.begin();
+                    products.add(Tensor.f32(tokens, 2 * HEAD), w, Tensor.f32(tokens, 16));
+                    products.run();
+                }
+            }
+        }
     }
 
     @Override
