@@ -86,6 +86,7 @@ enum Instruction {
     VSQRTPS(0, 1, 0x51),
     VMINPS(0, 1, 0x5d),
     VMAXPS(0, 1, 0x5f),
+    VFMADD213PS(1, 2, 0xa8),
     VFMADD231PS(1, 2, 0xb8),
     VFNMADD231PS(1, 2, 0xbc),
     VADDPD(1, 1, 0x58, Form.EVEX_W1),

@@ -1,5 +1,8 @@
 package dev.jwen.kernel.x86;
 
+import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
+
+import dev.jwen.kernel.x86.Unpacker.Panels;
 import dev.jwen.tensor.DataType;
 
 /**
@@ -15,8 +18,33 @@ final class KernelWriter {
         this.books = books;
     }
 
-    /** Rows times a few tokens, straight from the stored rows: each block is unpacked to a panel that stays in cache. */
+    /** Rows times a few tokens, straight from the stored rows. */
     byte[] direct(DataType type, Packing packing, int tokens) {
+        return ImmediateProducts.supports(type, packing, set, tokens)
+                ? immediate(type, packing, tokens)
+                : byPanels(type, packing, tokens);
+    }
+
+    /** Each vector of codes is multiplied when it is unpacked. */
+    private byte[] immediate(DataType type, Packing packing, int tokens) {
+        Assembler asm = set.assembler();
+        Tile tile = new Tile(asm, set.rows(), blockBytes(type), 1, tokens);
+        ImmediateProducts products = new ImmediateProducts(asm, packing, tile, tokens);
+        tile.enter();
+        products.clear();
+        tile.forBlocks(() -> {
+            new Unpacker(asm, set, packing, tile, products).unpack(type, books);
+            tile.advanceRows();
+            tile.advanceTokens(panels(type) * packing.activations().recordBytes());
+        });
+        tile.turnToOutput();
+        products.write();
+        tile.leave();
+        return asm.finish();
+    }
+
+    /** Each block is unpacked to panels, which stay in cache. */
+    private byte[] byPanels(DataType type, Packing packing, int tokens) {
         Assembler asm = set.assembler();
         Tile tile = new Tile(asm, set.rows(), blockBytes(type), panels(type), tokens);
         Products products = new Products(asm, set, packing, tile, tokens, 1);
@@ -82,7 +110,9 @@ final class KernelWriter {
     }
 
     private void unpack(Assembler asm, Tile tile, Packing packing, DataType type) {
-        new Unpacker(asm, set, packing, tile).unpack(type, books);
+        Panels panels = (panel, vector, register) ->
+                asm.op(VMOVUPS_STORE, register, tile.panel(panel * packing.panelVectors() + vector));
+        new Unpacker(asm, set, packing, tile, panels).unpack(type, books);
         tile.advanceRows();
     }
 

@@ -41,6 +41,16 @@ record Packing(Activations activations, int vectors, int parts, boolean hasMinim
         return vectors + parts + part;
     }
 
+    /** Where a record of {@link Activations#INT8} has what the minima of the half {@code part} are multiplied with. */
+    int sumOffset(int part) {
+        return parts == 1 ? Activations.SUM : Activations.HALF_SUMS + 4 * part;
+    }
+
+    /** Where it has the correction of the half {@code part}. */
+    int correctionOffset(int part) {
+        return parts == 1 ? Activations.CORRECTION : Activations.HALF_CORRECTIONS + 4 * part;
+    }
+
     /** Vectors of 32 columns of a group of rows. */
     int panelVectors() {
         return vectors + (hasMinima ? 2 : 1) * parts;

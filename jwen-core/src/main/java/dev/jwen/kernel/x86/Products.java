@@ -261,7 +261,7 @@ final class Products {
                     VFMADD231PS,
                     sum,
                     minima + part,
-                    tile.token(token, sumOffset(part)).broadcasting());
+                    tile.token(token, packing.sumOffset(part)).broadcasting());
         }
         asm.op(
                 VFMADD231PS,
@@ -323,14 +323,6 @@ final class Products {
         }
     }
 
-    private int sumOffset(int part) {
-        return packing.parts() == 1 ? Activations.SUM : Activations.HALF_SUMS + 4 * part;
-    }
-
-    private int correctionOffset(int part) {
-        return packing.parts() == 1 ? Activations.CORRECTION : Activations.HALF_CORRECTIONS + 4 * part;
-    }
-
     // ---- 256 bits: all tokens side by side, one vector of weights after the other
 
     private void addCodes(int part) {
@@ -353,7 +345,7 @@ final class Products {
             asm.op(VCVTDQ2PS, sums + t, sums + t);
             asm.op(VMULPS, sums + t, sums + t, tile.panel(packing.scale(part)));
             if (packing.hasMinima()) {
-                asm.op(VBROADCASTSS, temporary, tile.token(t, sumOffset(part)));
+                asm.op(VBROADCASTSS, temporary, tile.token(t, packing.sumOffset(part)));
                 asm.op(VFMADD231PS, sums + t, temporary, tile.panel(packing.minimum(part)));
             }
             asm.op(VBROADCASTSS, temporary, tile.token(t, Activations.SCALE));
@@ -366,7 +358,7 @@ final class Products {
             asm.op(VPXOR, sum, sum, sum);
             return;
         }
-        asm.op(VPBROADCASTD, sum, tile.token(token, correctionOffset(part)));
+        asm.op(VPBROADCASTD, sum, tile.token(token, packing.correctionOffset(part)));
         // The correction is for the offset 128; codes of fewer bits in the lower part of a byte have a smaller one.
         int smaller = 8 - packing.codeBits() - packing.codeShift(set);
         if (smaller > 0) {

@@ -122,7 +122,7 @@ final class RowWriter {
     /**
      * How many tokens at most are multiplied with rows of this format and length one by one: 0 where there is no kernel, and
      * otherwise as many as are multiplied faster so than in groups of rows, which read 16 runs of memory side by side but
-     * scale for 16 rows at once.
+     * scale for 16 rows at once, and with 512 bits often unpack while they multiply ({@link ImmediateProducts}).
      */
     static int mostTokens(DataType type, Packing packing, long columns, InstructionSet set) {
         if (columns == 0 || columns % COLUMNS != 0) {
@@ -131,8 +131,9 @@ final class RowWriter {
         int most = switch (type) {
             case F32, F16, BF16 -> set.isWide() ? 4 : 3;
             case Q6_K -> set.isWide() ? MAX_TOKENS : 6;
-            case Q8_0 -> 6;
-            case Q4_0, Q4_K, Q5_K -> set.isWide() ? 4 : 6;
+            case Q8_0, Q5_K -> set.isWide() ? 4 : 6;
+            case Q4_0 -> set.isWide() ? 3 : 6;
+            case Q4_K -> set.isWide() ? 2 : 6;
             default -> 0;
         };
         return Math.min(most, (int)

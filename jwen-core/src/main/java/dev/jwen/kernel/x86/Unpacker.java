@@ -2,7 +2,6 @@ package dev.jwen.kernel.x86;
 
 import static dev.jwen.kernel.x86.Instruction.VCVTDQ2PS;
 import static dev.jwen.kernel.x86.Instruction.VMOVUPS;
-import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
 import static dev.jwen.kernel.x86.Instruction.VMULPS;
 import static dev.jwen.kernel.x86.Instruction.VPADDD;
 import static dev.jwen.kernel.x86.Instruction.VPAND;
@@ -37,14 +36,21 @@ final class Unpacker {
     private final InstructionSet set;
     private final Packing packing;
     private final Tile tile;
+    private final Panels panels;
     private final Rows rows;
     private final int shift;
 
-    Unpacker(Assembler asm, InstructionSet set, Packing packing, Tile tile) {
+    /** What becomes of the vectors of panels; each is in its {@code register} only now. */
+    interface Panels {
+        void put(int panel, int vector, int register);
+    }
+
+    Unpacker(Assembler asm, InstructionSet set, Packing packing, Tile tile, Panels panels) {
         this.asm = asm;
         this.set = set;
         this.packing = packing;
         this.tile = tile;
+        this.panels = panels;
         this.rows = new Rows(asm, tile);
         this.shift = packing.codeShift(set);
     }
@@ -68,6 +74,14 @@ final class Unpacker {
             case IQ2_XXS, IQ3_XXS, IQ3_S -> Packing.integers(7, 1, false);
             case IQ2_XS, IQ2_S -> Packing.integers(7, 2, false);
             default -> null;
+        };
+    }
+
+    /** Whether {@link #unpack} puts the vectors with one scale without others between them, and then needs registers 13 to 15 no more. */
+    static boolean isInRuns(DataType type) {
+        return switch (type) {
+            case Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q6_K, Q3_K, Q2_K, IQ4_NL, IQ4_XS, MXFP4, NVFP4 -> true;
+            default -> false;
         };
     }
 
@@ -327,10 +341,11 @@ final class Unpacker {
 
     /** Registers 0 to 3: low nibbles are columns 0 to 15 of a panel, high nibbles 16 to 31. */
     private void nibbles(int panel) {
+        asm.op(VMOVUPS, 9, asm.constant((byte) (15 << shift)));
         for (int i = 0; i < 4; i++) {
-            rows.field(8, i, 0, 4, shift);
+            rows.masked(8, i, 0, shift, 9);
             put(panel, i, 8);
-            rows.field(8, i, 4, 4, shift);
+            rows.masked(8, i, 4, shift, 9);
             put(panel, 4 + i, 8);
         }
     }
@@ -373,13 +388,13 @@ final class Unpacker {
     private void q4k() {
         scalesAndMinima();
         for (int pair = 0; pair < 4; pair++) {
-            for (int k = 0; k < 8; k += 4) {
-                rows.dwords(16 + 32 * pair + 4 * k, 0);
-                for (int i = 0; i < 4; i++) {
-                    rows.field(8, i, 0, 4, 0);
-                    put(2 * pair, k + i, 8);
-                    rows.field(8, i, 4, 4, 0);
-                    put(2 * pair + 1, k + i, 8);
+            rows.dwords(16 + 32 * pair, 0);
+            rows.dwords(32 + 32 * pair, 4);
+            asm.op(VMOVUPS, 9, asm.constant((byte) 15));
+            for (int high = 0; high < 2; high++) {
+                for (int k = 0; k < 8; k++) {
+                    rows.masked(8, k, 4 * high, 0, 9);
+                    put(2 * pair + high, k, 8);
                 }
             }
         }
@@ -448,9 +463,9 @@ final class Unpacker {
                 rows.dwords(128 + 32 * half + 4 * k, 4);
                 for (int second = 0; second < 2; second++) {
                     rows.dwords(64 * half + 32 * second + 4 * k, 0);
-                    for (int i = 0; i < 4; i++) {
-                        for (int high = 0; high < 2; high++) {
-                            int quarter = 2 * high + second;
+                    for (int high = 0; high < 2; high++) {
+                        int quarter = 2 * high + second;
+                        for (int i = 0; i < 4; i++) {
                             rows.field(8, i, 4 * high, 4, shift);
                             rows.field(9, 4 + i, 2 * quarter, 2, shift + 4);
                             asm.op(VPOR, 8, 8, 9);
@@ -479,8 +494,8 @@ final class Unpacker {
             rows.dwords(4 * k, 4);
             for (int half = 0; half < 2; half++) {
                 rows.dwords(32 + 32 * half + 4 * k, 0);
-                for (int i = 0; i < 4; i++) {
-                    for (int j = 0; j < 4; j++) {
+                for (int j = 0; j < 4; j++) {
+                    for (int i = 0; i < 4; i++) {
                         rows.field(8, i, 2 * j, 2, shift);
                         rows.field(9, 4 + i, 4 * half + j, 1, shift + 2);
                         asm.op(VPOR, 8, 8, 9);
@@ -510,8 +525,8 @@ final class Unpacker {
         for (int half = 0; half < 2; half++) {
             for (int k = 0; k < 8; k += 4) {
                 rows.dwords(16 + 32 * half + 4 * k, 0);
-                for (int i = 0; i < 4; i++) {
-                    for (int j = 0; j < 4; j++) {
+                for (int j = 0; j < 4; j++) {
+                    for (int i = 0; i < 4; i++) {
                         rows.field(8, i, 2 * j, 2, 0);
                         put(4 * half + j, k + i, 8);
                     }
@@ -645,6 +660,6 @@ final class Unpacker {
     }
 
     private void put(int panel, int vector, int source) {
-        asm.op(VMOVUPS_STORE, source, tile.panel(panel * packing.panelVectors() + vector));
+        panels.put(panel, vector, source);
     }
 }

@@ -108,6 +108,7 @@ class AssemblerTest {
             Instruction.VSQRTPS,
             Instruction.VMINPS,
             Instruction.VMAXPS,
+            Instruction.VFMADD213PS,
             Instruction.VFMADD231PS,
             Instruction.VFNMADD231PS);
 
