@@ -40,12 +40,14 @@ public final class Tensor {
     private final long[] shape;
     private final long rows;
     private final MemorySegment segment;
+    private final long address;
     private final @Nullable Scale scale;
 
     private Tensor(DataType type, long[] shape, MemorySegment segment, @Nullable Scale scale) {
         this.type = type;
         this.shape = shape;
         this.segment = segment;
+        this.address = segment.address();
         this.scale = scale;
         long product = 1;
         for (int i = 0; i < shape.length - 1; i++) {
@@ -153,6 +155,16 @@ public final class Tensor {
     /** The memory, for the rooms that compute on it. */
     public MemorySegment segment() {
         return segment;
+    }
+
+    /**
+     * Where the memory begins; what lies there is reachable as long as the tensor is.
+     *
+     * <p>A field, as loops ask for it: where mapped and other segments meet in one, the JIT's guess of which it is can go wrong
+     * and be made again for ever.
+     */
+    public long address() {
+        return address;
     }
 
     /** Factors kept beside the values, or null when the values stand alone. */

@@ -88,7 +88,7 @@ final class Lanes {
 
     /** Address of the first value of {@code row}. */
     static long address(Tensor t, long row) {
-        return t.segment().address() + row * t.rowBytes();
+        return t.address() + row * t.rowBytes();
     }
 
     /** {@code n} rounded up to whole vectors. */

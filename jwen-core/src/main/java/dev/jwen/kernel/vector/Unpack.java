@@ -60,7 +60,7 @@ final class Unpack {
 
         void set(Tensor w) {
             weight = w;
-            address = w.segment().address();
+            address = w.address();
             rowBytes = w.rowBytes();
             stepBytes = w.type().bytes(STEP);
         }

@@ -69,7 +69,7 @@ final class X86Loops implements PeakLoops {
         long blocks = memory.sizeBytes() / READ_BYTES;
         try {
             if (blocks > 0) {
-                MachineCode.call(reading, memory.segment().address(), blocks, 0, 0, 0, 0, 0, 0, 0);
+                MachineCode.call(reading, memory.address(), blocks, 0, 0, 0, 0, 0, 0, 0);
             }
         } finally {
             Reference.reachabilityFence(memory);

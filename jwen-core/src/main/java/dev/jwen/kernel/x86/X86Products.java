@@ -310,7 +310,7 @@ public final class X86Products implements AutoCloseable {
             Tensor w, Format format, int fromRow, int toRow, long x, int tokens, MemorySegment out, long outStride) {
         MachineCode.call(
                 kernel(format, ROW + tokens),
-                w.segment().address() + fromRow * w.rowBytes(),
+                w.address() + fromRow * w.rowBytes(),
                 x,
                 w.columns() / RowWriter.COLUMNS,
                 out.address() + 4L * fromRow,
@@ -359,7 +359,7 @@ public final class X86Products implements AutoCloseable {
             int count = Math.min(most, tokens - first);
             MachineCode.call(
                     kernel(format, count),
-                    w.segment().address() + fromRow * w.rowBytes(),
+                    w.address() + fromRow * w.rowBytes(),
                     x + first * tokenBytes,
                     panels,
                     out.address() + 4 * (first * outStride + fromRow),
@@ -663,7 +663,7 @@ public final class X86Products implements AutoCloseable {
     /** Calls a kernel that reads stored rows. */
     private void unpack(
             Product p, MemorySegment kernel, int start, long stride, int behind, long target, long targetStride) {
-        long weights = p.w.segment().address() + start * p.w.rowBytes() + p.format.type.bytes(p.column);
+        long weights = p.w.address() + start * p.w.rowBytes() + p.format.type.bytes(p.column);
         long panels = p.buffer.address() + HEADER + behind;
         long blocks = p.columns / Unpacker.blockColumns(p.format.type);
         long tokenBytes = p.format.packing.activations().bytes(p.w.columns());
