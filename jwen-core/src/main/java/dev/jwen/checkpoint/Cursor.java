@@ -15,6 +15,8 @@ final class Cursor {
     private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER);
     private static final ValueLayout.OfDouble DOUBLE = ValueLayout.JAVA_DOUBLE_UNALIGNED.withOrder(ORDER);
 
+    private static final int LARGEST_BUFFER = Integer.MAX_VALUE - 8;
+
     private final MappedFile file;
     private final MemorySegment segment;
     private long position;
@@ -96,7 +98,7 @@ final class Cursor {
      */
     StringList strings(int count, long limit) {
         long begin = position;
-        ByteBuffer rest = segment.asSlice(begin, Math.min(segment.byteSize() - begin, Integer.MAX_VALUE))
+        ByteBuffer rest = segment.asSlice(begin, Math.min(segment.byteSize() - begin, LARGEST_BUFFER))
                 .asByteBuffer()
                 .order(ORDER);
         int[] ends = new int[count];

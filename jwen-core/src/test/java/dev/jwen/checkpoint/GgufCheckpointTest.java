@@ -8,8 +8,11 @@ import dev.jwen.checkpoint.Checkpoint.TokenizerSource;
 import dev.jwen.tensor.DataType;
 import dev.jwen.tensor.Tensor;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -334,6 +337,18 @@ class GgufCheckpointTest {
         assertThat(tokens.get(0)).isEqualTo("token0");
         assertThat(tokens.get(100_000)).isEqualTo("token100000");
         assertThatThrownBy(() -> tokens.get(248_320)).isInstanceOf(IndexOutOfBoundsException.class);
+    }
+
+    @Test
+    void listsOfFilesBeyondTwoGibibytesAreRead() throws IOException {
+        metadata.put("tokenizer.ggml.tokens", List.of("a", "b"));
+        Path large = written();
+        try (FileChannel channel = FileChannel.open(large, StandardOpenOption.WRITE)) {
+            channel.write(ByteBuffer.allocate(1), 5L << 29); // a hole takes no disk
+        }
+        try (Gguf gguf = Gguf.open(large)) {
+            assertThat(gguf.metadata().get("tokenizer.ggml.tokens")).isEqualTo(List.of("a", "b"));
+        }
     }
 
     private Path written() {
