@@ -33,7 +33,7 @@ final class ImmediateProducts implements Unpacker.Panels {
     // Free when a scale's columns are complete.
     private static final int MINIMA = 13;
     private static final int SCALES = 14;
-    /** What the bias of a dot product becomes when it is scaled, negative; exact, as scales have 17 bits at most. */
+    /** What the bias of a dot product becomes when it is scaled, negative; exact, as scales have 18 bits at most. */
     private static final int SCALED_BIAS = 15;
 
     private static final int DOTS = 16;

@@ -232,7 +232,7 @@ class X86ProductsTest {
                     MemorySegment x = oneRecord(arena, tokens, 512, content == Content.RANDOM, random);
                     Tensor out = Tensor.allocate(arena, DataType.F32, tokens, 34);
                     MemorySegment buffer = arena.allocate(products.packBytes(w), 64);
-                    for (int count : new int[] {1, 2, 3, 4, 5, tokens}) {
+                    for (int count : new int[] {1, 2, 3, 4, 5, 8, tokens}) {
                         Activations form = products.activations(w, count);
                         MemorySegment records = arena.allocate(count * form.bytes(512), 64);
                         products.quantise(form, x, count, 512, records);
