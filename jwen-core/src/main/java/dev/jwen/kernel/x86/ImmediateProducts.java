@@ -44,25 +44,26 @@ final class ImmediateProducts implements Unpacker.Panels {
     private final Tile tile;
     private final int tokens;
 
-    /** Vectors of codes with one scale. */
+    /** Vectors of codes that come one after another and are scaled together: all that have one scale, or half of them. */
     private final int run;
 
     /** How many of them have been multiplied. */
     private int multiplied;
 
     private int panel;
-    private int part;
+    /** The first of them. */
+    private int first;
 
-    ImmediateProducts(Assembler asm, Packing packing, Tile tile, int tokens) {
+    ImmediateProducts(Assembler asm, DataType type, Packing packing, Tile tile, int tokens) {
         this.asm = asm;
         this.packing = packing;
         this.tile = tile;
         this.tokens = tokens;
-        this.run = packing.vectors() / packing.parts();
+        this.run = Unpacker.run(type);
     }
 
     static boolean supports(DataType type, Packing packing, InstructionSet set, int tokens) {
-        return set.isWide() && tokens <= MAX_TOKENS && packing.isInteger() && Unpacker.isInRuns(type);
+        return set.isWide() && tokens <= MAX_TOKENS && packing.isInteger() && Unpacker.run(type) > 0;
     }
 
     /** Sets the sums to zero. */
@@ -80,12 +81,11 @@ final class ImmediateProducts implements Unpacker.Panels {
         }
         if (multiplied == 0) {
             this.panel = panel;
-            this.part = vector / run;
+            this.first = vector / run * run;
             start();
-        } else if (panel != this.panel || vector / run != part) {
-            throw new IllegalStateException(
-                    "vector %d of panel %d comes before the columns with the scale %d of %d are complete"
-                            .formatted(vector, panel, part, this.panel));
+        } else if (panel != this.panel || vector / run * run != first) {
+            throw new IllegalStateException("vector %d of panel %d comes before those from %d of %d are complete"
+                    .formatted(vector, panel, first, this.panel));
         }
         for (int t = 0; t < tokens; t++) {
             asm.op(VPDPBUSD, DOTS + t, register, x(t, 4 * vector).broadcasting());
@@ -97,29 +97,39 @@ final class ImmediateProducts implements Unpacker.Panels {
         }
     }
 
+    /** Which of the scales of the panel it is. */
+    private int part() {
+        return first * packing.parts() / packing.vectors();
+    }
+
+    private boolean isFirst() {
+        return first * packing.parts() % packing.vectors() == 0;
+    }
+
     private void start() {
         Memory bias = asm.floats(BIAS);
         for (int t = 0; t < tokens; t++) {
-            if (packing.hasMinima()) {
+            if (packing.hasMinima() || !isFirst()) {
                 asm.op(VMOVUPS, DOTS + t, bias);
             } else {
-                asm.op(VPBROADCASTD, DOTS + t, x(t, packing.correctionOffset(part)));
+                asm.op(VPBROADCASTD, DOTS + t, x(t, packing.correctionOffset(part())));
                 asm.op(VPADDD, DOTS + t, DOTS + t, bias);
             }
         }
     }
 
-    /** Adds the dot products, times both scales, to the sums. */
+    /** Adds the dot products, times both scales, to the sums, and once for each scale its minimum. */
     private void complete() {
-        asm.op(VMOVUPS, SCALES, panel(panel, packing.scale(part)));
+        boolean addsMinima = packing.hasMinima() && isFirst();
+        asm.op(VMOVUPS, SCALES, panel(panel, packing.scale(part())));
         asm.op(VMULPS, SCALED_BIAS, SCALES, asm.floats(-BIAS));
-        if (packing.hasMinima()) {
-            asm.op(VMOVUPS, MINIMA, panel(panel, packing.minimum(part)));
+        if (addsMinima) {
+            asm.op(VMOVUPS, MINIMA, panel(panel, packing.minimum(part())));
         }
         for (int t = 0; t < tokens; t++) {
             asm.op(VFMADD213PS, DOTS + t, SCALES, SCALED_BIAS);
-            if (packing.hasMinima()) {
-                Memory sum = x(t, packing.sumOffset(part));
+            if (addsMinima) {
+                Memory sum = x(t, packing.sumOffset(part()));
                 asm.op(VFMADD231PS, DOTS + t, MINIMA, sum.broadcasting());
             }
             asm.op(VFMADD231PS, SUMS + t, DOTS + t, x(t, Activations.SCALE).broadcasting());

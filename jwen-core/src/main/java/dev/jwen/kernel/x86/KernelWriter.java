@@ -29,7 +29,7 @@ final class KernelWriter {
     private byte[] immediate(DataType type, Packing packing, int tokens) {
         Assembler asm = set.assembler();
         Tile tile = new Tile(asm, set.rows(), blockBytes(type), 1, tokens);
-        ImmediateProducts products = new ImmediateProducts(asm, packing, tile, tokens);
+        ImmediateProducts products = new ImmediateProducts(asm, type, packing, tile, tokens);
         tile.enter();
         products.clear();
         tile.forBlocks(() -> {

@@ -131,9 +131,9 @@ final class RowWriter {
         int most = switch (type) {
             case F32, F16, BF16 -> set.isWide() ? 4 : 3;
             case Q6_K -> set.isWide() ? MAX_TOKENS : 6;
-            case Q8_0, Q5_K -> set.isWide() ? 4 : 6;
+            case Q8_0 -> set.isWide() ? 4 : 6;
             case Q4_0 -> set.isWide() ? 3 : 6;
-            case Q4_K -> set.isWide() ? 2 : 6;
+            case Q4_K, Q5_K -> set.isWide() ? 2 : 6;
             default -> 0;
         };
         return Math.min(most, (int)

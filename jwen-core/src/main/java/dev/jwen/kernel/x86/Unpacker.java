@@ -77,11 +77,15 @@ final class Unpacker {
         };
     }
 
-    /** Whether {@link #unpack} puts the vectors with one scale without others between them, and then needs registers 13 to 15 no more. */
-    static boolean isInRuns(DataType type) {
+    /**
+     * How many vectors with one scale {@link #unpack} puts without others between them, and then needs registers 13 to 15 no
+     * more; 0 if it mixes scales.
+     */
+    static int run(DataType type) {
         return switch (type) {
-            case Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q6_K, Q3_K, Q2_K, IQ4_NL, IQ4_XS, MXFP4, NVFP4 -> true;
-            default -> false;
+            case Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, IQ4_NL, IQ4_XS, MXFP4 -> 8;
+            case Q6_K, Q5_K, Q3_K, Q2_K, NVFP4, TQ2_0 -> 4;
+            default -> 0;
         };
     }
 
@@ -406,8 +410,8 @@ final class Unpacker {
             rows.dwords(16 + 4 * k, 4);
             for (int pair = 0; pair < 4; pair++) {
                 rows.dwords(48 + 32 * pair + 4 * k, 0);
-                for (int i = 0; i < 4; i++) {
-                    for (int high = 0; high < 2; high++) {
+                for (int high = 0; high < 2; high++) {
+                    for (int i = 0; i < 4; i++) {
                         rows.field(8, i, 4 * high, 4, 0);
                         rows.field(9, 4 + i, 2 * pair + high, 1, 4);
                         asm.op(VPOR, 8, 8, 9);
@@ -562,8 +566,8 @@ final class Unpacker {
         for (int half = 0; half < 2; half++) {
             for (int k = 0; k < 8; k += 4) {
                 rows.dwords(32 * half + 4 * k, 0);
-                for (int i = 0; i < 4; i++) {
-                    for (int j = 0; j < 4; j++) {
+                for (int j = 0; j < 4; j++) {
+                    for (int i = 0; i < 4; i++) {
                         rows.field(8, i, 2 * j, 2, shift);
                         putTernary(4 * half + j, k + i);
                     }
