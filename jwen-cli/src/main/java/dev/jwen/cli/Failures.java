@@ -7,6 +7,7 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.util.Objects;
 import picocli.CommandLine;
 import picocli.CommandLine.IExecutionExceptionHandler;
 import picocli.CommandLine.ParameterException;
@@ -31,12 +32,23 @@ final class Failures implements IExecutionExceptionHandler {
     static int misused(ParameterException mistake, String[] args) {
         CommandLine line = mistake.getCommandLine();
         PrintWriter err = line.getErr();
-        err.println("jwen: " + mistake.getMessage());
+        err.println("jwen: " + sentence(mistake, line));
         if (!UnmatchedArgumentException.printSuggestions(mistake, err)) {
             err.println("Try '" + line.getCommandSpec().qualifiedName() + " --help'.");
         }
         err.flush();
         return 2;
+    }
+
+    /** What the parser says, but of a first word that is no command in words of its own. */
+    private static String sentence(ParameterException mistake, CommandLine line) {
+        if (line.getParent() == null && mistake instanceof UnmatchedArgumentException unmatched) {
+            String word = unmatched.getUnmatched().getFirst();
+            if (!word.startsWith("-")) {
+                return "there is no command \"%s\"".formatted(word);
+            }
+        }
+        return Objects.requireNonNull(mistake.getMessage());
     }
 
     /** The message of a failure whose cause is known, or a request to report it. */

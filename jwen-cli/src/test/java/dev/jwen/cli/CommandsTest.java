@@ -204,6 +204,26 @@ class CommandsTest {
     }
 
     @Test
+    void aWordThatIsNoCommandIsNamed() {
+        Outcome outcome = jwen("rn", "hello");
+        assertThat(outcome.exit).isEqualTo(2);
+        assertThat(outcome.err).startsWith("jwen: there is no command \"rn\"%n".formatted());
+        assertThat(jwen("tokenizer", "rn").err).doesNotContain("there is no command");
+    }
+
+    /** Commands are built when they are named; the others are only listed. */
+    @Test
+    void theHelpListsEveryCommandAndExplainsTheNamedOne() {
+        String help = jwen("--help").out;
+        for (String command : List.of("chat", "run", "pull", "tokenizer", "bench", "eval", "help")) {
+            assertThat(help).containsPattern("(?m)^  " + command + " +[A-Z]");
+        }
+        assertThat(help).doesNotContain("rehearse");
+        assertThat(jwen("help", "run").out).startsWith("Usage: jwen run").contains("--max-tokens");
+        assertThat(jwen("run", "--help").out).isEqualTo(jwen("help", "run").out);
+    }
+
+    @Test
     void textsThatNoTokenizerCanBeMadeOfAreRefusedInOneSentence() throws IOException {
         String target = directory.resolve("model").toString();
         Path binary = Files.write(directory.resolve("binary"), new byte[] {'a', (byte) 0xff});
