@@ -28,6 +28,7 @@ final class KernelWriter {
     /** Each vector of codes is multiplied when it is unpacked. */
     private byte[] immediate(DataType type, Packing packing, int tokens) {
         Assembler asm = set.assembler();
+        // As if for one panel: what unpacking asks memory for is spread over the products as it is.
         Tile tile = new Tile(asm, set.rows(), blockBytes(type), 1, tokens);
         ImmediateProducts products = new ImmediateProducts(asm, type, packing, tile, tokens);
         tile.enter();

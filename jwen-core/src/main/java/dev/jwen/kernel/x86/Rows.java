@@ -97,16 +97,6 @@ final class Rows {
         asm.op(VPAND, dst, dst, asm.constant((byte) (1 << place)));
     }
 
-    /** The same with the mask in a register: those bits of every byte. */
-    void masked(int dst, int source, int from, int to, int mask) {
-        int moved = source;
-        if (to != from) {
-            asm.shift(to > from ? VPSLLW : VPSRLW, dst, source, Math.abs(to - from));
-            moved = dst;
-        }
-        asm.op(VPAND, dst, moved, mask);
-    }
-
     /** Moves {@code bits} bits of every byte of {@code source} from bit {@code from} to bit {@code to}, clears the others. */
     void field(int dst, int source, int from, int bits, int to) {
         int moved = source;

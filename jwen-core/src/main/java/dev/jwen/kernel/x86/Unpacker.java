@@ -345,11 +345,10 @@ final class Unpacker {
 
     /** Registers 0 to 3: low nibbles are columns 0 to 15 of a panel, high nibbles 16 to 31. */
     private void nibbles(int panel) {
-        asm.op(VMOVUPS, 9, asm.constant((byte) (15 << shift)));
         for (int i = 0; i < 4; i++) {
-            rows.masked(8, i, 0, shift, 9);
+            rows.field(8, i, 0, 4, shift);
             put(panel, i, 8);
-            rows.masked(8, i, 4, shift, 9);
+            rows.field(8, i, 4, 4, shift);
             put(panel, 4 + i, 8);
         }
     }
@@ -394,10 +393,9 @@ final class Unpacker {
         for (int pair = 0; pair < 4; pair++) {
             rows.dwords(16 + 32 * pair, 0);
             rows.dwords(32 + 32 * pair, 4);
-            asm.op(VMOVUPS, 9, asm.constant((byte) 15));
             for (int high = 0; high < 2; high++) {
                 for (int k = 0; k < 8; k++) {
-                    rows.masked(8, k, 4 * high, 0, 9);
+                    rows.field(8, k, 4 * high, 4, 0);
                     put(2 * pair + high, k, 8);
                 }
             }
