@@ -32,7 +32,7 @@ final class Failures implements IExecutionExceptionHandler {
     static int misused(ParameterException mistake, String[] args) {
         CommandLine line = mistake.getCommandLine();
         PrintWriter err = line.getErr();
-        err.println("jwen: " + sentence(mistake, line));
+        err.println("jwen: " + complaint(mistake));
         if (!UnmatchedArgumentException.printSuggestions(mistake, err)) {
             err.println("Try '" + line.getCommandSpec().qualifiedName() + " --help'.");
         }
@@ -41,8 +41,8 @@ final class Failures implements IExecutionExceptionHandler {
     }
 
     /** What the parser says, but of a first word that is no command in words of its own. */
-    private static String sentence(ParameterException mistake, CommandLine line) {
-        if (line.getParent() == null && mistake instanceof UnmatchedArgumentException unmatched) {
+    private static String complaint(ParameterException mistake) {
+        if (mistake.getCommandLine().getParent() == null && mistake instanceof UnmatchedArgumentException unmatched) {
             String word = unmatched.getUnmatched().getFirst();
             if (!word.startsWith("-")) {
                 return "there is no command \"%s\"".formatted(word);
