@@ -32,14 +32,16 @@ final class KernelWriter {
         Tile tile = new Tile(asm, set.rows(), blockBytes(type), 1, tokens);
         ImmediateProducts products = new ImmediateProducts(asm, type, packing, tile, tokens);
         tile.enter();
-        products.clear();
-        tile.forBlocks(() -> {
-            new Unpacker(asm, set, packing, tile, products).unpack(type, books);
-            tile.advanceRows();
-            tile.advanceTokens(panels(type) * packing.activations().recordBytes());
+        tile.forGroups(() -> {
+            products.clear();
+            tile.forBlocks(() -> {
+                new Unpacker(asm, set, packing, tile, products).unpack(type, books);
+                tile.advanceRows();
+                tile.advanceTokens(panels(type) * packing.activations().recordBytes());
+            });
+            tile.turnToOutput();
+            products.write();
         });
-        tile.turnToOutput();
-        products.write();
         tile.leave();
         return asm.finish();
     }
@@ -52,20 +54,22 @@ final class KernelWriter {
         int panels = panels(type);
         int panelBytes = packing.panelBytes(set);
         tile.enter();
-        products.clear();
-        products.store();
-        tile.forBlocks(() -> {
-            unpack(asm, tile, packing, type);
-            products.load();
-            tile.forPanels(panels, () -> {
-                tile.prefetchDuringProducts();
-                addPanel(tile, products, packing);
-            });
-            tile.advancePanel(-panels * panelBytes);
+        tile.forGroups(() -> {
+            products.clear();
             products.store();
+            tile.forBlocks(() -> {
+                unpack(asm, tile, packing, type);
+                products.load();
+                tile.forPanels(panels, () -> {
+                    tile.prefetchDuringProducts();
+                    addPanel(tile, products, packing);
+                });
+                tile.advancePanel(-panels * panelBytes);
+                products.store();
+            });
+            tile.turnToOutput();
+            products.write();
         });
-        tile.turnToOutput();
-        products.write();
         tile.leave();
         return asm.finish();
     }
@@ -75,10 +79,10 @@ final class KernelWriter {
         Assembler asm = set.assembler();
         Tile tile = new Tile(asm, set.rows(), blockBytes(type), panels(type), 0);
         tile.enter();
-        tile.forBlocks(() -> {
+        tile.forGroups(() -> tile.forBlocks(() -> {
             unpack(asm, tile, packing, type);
             tile.advancePanel(panels(type) * packing.panelBytes(set));
-        });
+        }));
         tile.leave();
         return asm.finish();
     }

@@ -25,10 +25,10 @@ import dev.jwen.kernel.x86.Assembler.Memory;
  *
  * <p>Every fourth row and every fourth token has its own pointer; the three that follow are reached with the stride as
  * index. The ten arguments, by the System V convention: rows, row stride, panel, number of blocks of a row, activations,
- * activation stride, output, output stride, what to prefetch, factors beside the weights. Strides are in bytes. A tile
- * without rows has the sums it starts from in the place of what to prefetch, their stride in the place of the row stride,
- * in the place of the rows how far the panels of a second group are behind those of the first, and in the place of the
- * factors how many tiles of tokens there are.
+ * activation stride, output, output stride, number of groups of rows, factors beside the weights. Strides are in bytes. A
+ * tile without rows has the sums it starts from in the place of the number of groups, their stride in the place of the row
+ * stride, in the place of the rows how far the panels of a second group are behind those of the first, and in the place of
+ * the factors how many tiles of tokens there are.
  */
 final class Tile {
     private static final int[] ROWS = {RDI, R8, R9, R10};
@@ -52,6 +52,8 @@ final class Tile {
     private static final Memory TILES = FACTORS;
     private static final Memory ALL_BLOCKS = Memory.at(RSP, -24);
     private static final Memory FIRST_PANEL = Memory.at(RSP, -32);
+    private static final Memory ACTIVATIONS = FIRST_PANEL;
+    private static final Memory ACTIVATION_STRIDE = Memory.at(RSP, -40);
 
     private final Assembler asm;
     private final int rows;
@@ -135,18 +137,44 @@ final class Tile {
         for (int register : SAVED) {
             asm.push(register);
         }
-        asm.store(BLOCKS, RCX);
+        asm.store(ALL_BLOCKS, RCX);
         asm.mov(INNER, argument(9));
         asm.store(FACTORS, INNER);
-        asm.mov(AHEAD, argument(8));
-        turnToActivations();
+        if (rows == 0) {
+            asm.mov(AHEAD, argument(8));
+            return;
+        }
+        asm.store(ACTIVATIONS, R8);
+        asm.store(ACTIVATION_STRIDE, R9);
         spread(ROWS, ROW_STRIDE, ROW_STRIDE_3, rows);
+    }
+
+    /** Runs {@code body} for every group of whole rows, which follow one another, as their results do. */
+    void forGroups(Runnable body) {
+        Label loop = new Label();
+        asm.bind(loop);
+        asm.mov(INNER, ALL_BLOCKS);
+        asm.store(BLOCKS, INNER);
+        asm.mov(TOKENS[0], ACTIVATIONS);
+        asm.mov(TOKEN_STRIDE, ACTIVATION_STRIDE);
+        spread(TOKENS, TOKEN_STRIDE, TOKEN_STRIDE_3, tokens);
+        asm.lea(AHEAD, Memory.at(ROWS[0], ROW_STRIDE, 8, 0));
+        if (rows == 16) {
+            asm.lea(AHEAD, Memory.at(AHEAD, ROW_STRIDE, 8, 0));
+        }
+        body.run();
+        // The rows point behind their last blocks, at the next rows.
+        asm.lea(INNER, Memory.at(ROW_STRIDE_3, rows == 16 ? ROW_STRIDE_3 : ROW_STRIDE, 4, 0));
+        for (int i = 0; 4 * i < rows; i++) {
+            asm.add(ROWS[i], INNER);
+        }
+        asm.subConstant(argument(6), -asm.vectorBytes());
+        asm.subConstant(argument(8), 1);
+        asm.jumpIfNotZero(loop);
     }
 
     /** Runs {@code body} for every tile of tokens, each of which brings its pointers to the next. Without rows. */
     void forTiles(Runnable body) {
-        asm.mov(INNER, BLOCKS);
-        asm.store(ALL_BLOCKS, INNER);
         asm.store(FIRST_PANEL, PANEL);
         Label loop = new Label();
         asm.bind(loop);
@@ -183,7 +211,7 @@ final class Tile {
                 : strided(TOKENS[four], TOKEN_STRIDE, TOKEN_STRIDE_3, beyond, 0);
     }
 
-    /** Points the tokens at their first records. Only before the rows are used, or without rows. */
+    /** Points the tokens at their first records. Only without rows. */
     void turnToActivations() {
         asm.mov(TOKENS[0], R8);
         asm.mov(TOKEN_STRIDE, R9);

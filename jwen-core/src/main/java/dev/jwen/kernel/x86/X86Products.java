@@ -548,6 +548,17 @@ public final class X86Products implements AutoCloseable {
             }
             return;
         }
+        if (!hasFactors && product.tokens <= product.format.packing.maxTokens(set)) {
+            int groups = (to - firstLeft) / group;
+            direct(
+                    product,
+                    firstLeft,
+                    groups,
+                    w.rowBytes(),
+                    product.out.address() + 4 * (product.outStart + firstLeft),
+                    4 * product.outStride);
+            firstLeft += groups * group;
+        }
         long factorsOf = NO_ROWS;
         for (int row = firstLeft; row < to; row += group) {
             int end = Math.min(row + group, to);
@@ -610,14 +621,7 @@ public final class X86Products implements AutoCloseable {
         int most = p.format.packing.maxTokens(set);
         if (p.tokens <= most) {
             long target = whole ? p.out.address() + 4 * (p.outStart + start) : p.buffer.address();
-            unpack(
-                    p,
-                    kernel(p.format, p.tokens),
-                    start,
-                    stride,
-                    0,
-                    target,
-                    whole ? 4 * p.outStride : set.vectorBytes());
+            direct(p, start, 1, stride, target, whole ? 4 * p.outStride : set.vectorBytes());
             if (!whole) {
                 copyRows(p, p.outStart, p.tokens, start, wanted, end, true);
             }
@@ -657,20 +661,33 @@ public final class X86Products implements AutoCloseable {
 
     /** Unpacks a group of rows to panels, {@code behind} the first ones. */
     private void pack(Product p, int start, long stride, int behind) {
-        unpack(p, kernel(p.format, PACK), start, stride, behind, 0, 0);
+        unpack(p, kernel(p.format, PACK), start, 1, stride, behind, 0, 0);
+    }
+
+    /** Multiplies groups of rows with few tokens. */
+    private void direct(Product p, int start, int groups, long stride, long target, long targetStride) {
+        if (groups > 0) {
+            unpack(p, kernel(p.format, p.tokens), start, groups, stride, 0, target, targetStride);
+        }
     }
 
     /** Calls a kernel that reads stored rows. */
     private void unpack(
-            Product p, MemorySegment kernel, int start, long stride, int behind, long target, long targetStride) {
+            Product p,
+            MemorySegment kernel,
+            int start,
+            int groups,
+            long stride,
+            int behind,
+            long target,
+            long targetStride) {
         long weights = p.w.address() + start * p.w.rowBytes() + p.format.type.bytes(p.column);
         long panels = p.buffer.address() + HEADER + behind;
         long blocks = p.columns / Unpacker.blockColumns(p.format.type);
         long tokenBytes = p.format.packing.activations().bytes(p.w.columns());
-        long ahead = weights + set.rows() * p.w.rowBytes();
         long factors = p.buffer.address() + factorsAt(p.w);
         MachineCode.call(
-                kernel, weights, stride, panels, blocks, p.x, tokenBytes, target, targetStride, ahead, factors);
+                kernel, weights, stride, panels, blocks, p.x, tokenBytes, target, targetStride, groups, factors);
     }
 
     /** Calls a kernel that reads panels, for tiles of tokens from {@code first}: it adds to what earlier columns gave. */
