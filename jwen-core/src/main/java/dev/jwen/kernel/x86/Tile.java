@@ -45,6 +45,12 @@ final class Tile {
     private static final int CACHE_LINE = 64;
     private static final int UNPACKING_TOKENS = 7;
 
+    /**
+     * How far behind the next group memory is asked for: its last rows are read soon after the last of this one, before they
+     * would be there.
+     */
+    private static final int BEYOND_GROUP = 12 << 10;
+
     /** Below the stack pointer, in the red zone. */
     private static final Memory BLOCKS = Memory.at(RSP, -8);
 
@@ -162,6 +168,7 @@ final class Tile {
         if (rows == 16) {
             asm.lea(AHEAD, Memory.at(AHEAD, ROW_STRIDE, 8, 0));
         }
+        asm.addConstant(AHEAD, BEYOND_GROUP);
         body.run();
         // The rows point behind their last blocks, at the next rows.
         asm.lea(INNER, Memory.at(ROW_STRIDE_3, rows == 16 ? ROW_STRIDE_3 : ROW_STRIDE, 4, 0));
@@ -280,7 +287,7 @@ final class Tile {
     }
 
     /**
-     * Asks for one more cache line of the next group of rows, in the order of memory, until as much is asked for as a block
+     * Asks for one more cache line of the rows to come, in the order of memory, until as much is asked for as a block
      * of this group holds. Called throughout a block, because a processor keeps only a few such requests at a time; and
      * when the products of a block take long, some are left for {@link #prefetchDuringProducts}.
      */
