@@ -2,6 +2,7 @@ package dev.jwen.kernel.x86;
 
 import static dev.jwen.kernel.x86.Instruction.VCVTDQ2PS;
 import static dev.jwen.kernel.x86.Instruction.VMOVUPS;
+import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
 import static dev.jwen.kernel.x86.Instruction.VMULPS;
 import static dev.jwen.kernel.x86.Instruction.VPADDD;
 import static dev.jwen.kernel.x86.Instruction.VPAND;
@@ -83,8 +84,8 @@ final class Unpacker {
      */
     static int run(DataType type) {
         return switch (type) {
-            case Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, IQ4_NL, IQ4_XS, MXFP4 -> 8;
-            case Q6_K, Q5_K, Q3_K, Q2_K, NVFP4, TQ2_0 -> 4;
+            case Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, IQ4_NL, IQ4_XS, MXFP4 -> 8;
+            case Q6_K, Q3_K, Q2_K, NVFP4, TQ2_0 -> 4;
             default -> 0;
         };
     }
@@ -405,19 +406,29 @@ final class Unpacker {
     private void q5k() {
         scalesAndMinima();
         for (int k = 0; k < 8; k += 4) {
-            rows.dwords(16 + 4 * k, 4);
-            for (int pair = 0; pair < 4; pair++) {
-                rows.dwords(48 + 32 * pair + 4 * k, 0);
-                for (int high = 0; high < 2; high++) {
-                    for (int i = 0; i < 4; i++) {
-                        rows.field(8, i, 4 * high, 4, 0);
-                        rows.field(9, 4 + i, 2 * pair + high, 1, 4);
-                        asm.op(VPOR, 8, 8, 9);
-                        put(2 * pair + high, k + i, 8);
-                    }
+            rows.dwords(16 + 4 * k, 0);
+            for (int i = 0; i < 4; i++) {
+                asm.op(VMOVUPS_STORE, i, fifthBits(k + i));
+            }
+        }
+        for (int pair = 0; pair < 4; pair++) {
+            rows.dwords(48 + 32 * pair, 0);
+            rows.dwords(64 + 32 * pair, 4);
+            for (int high = 0; high < 2; high++) {
+                for (int k = 0; k < 8; k++) {
+                    rows.field(8, k, 4 * high, 4, 0);
+                    asm.op(VMOVUPS, 9, fifthBits(k));
+                    rows.field(9, 9, 2 * pair + high, 1, 4);
+                    asm.op(VPOR, 8, 8, 9);
+                    put(2 * pair + high, k, 8);
                 }
             }
         }
+    }
+
+    /** Where those of all panels are kept: in the last panel, whose codes take their place one by one. */
+    private Memory fifthBits(int k) {
+        return tile.panel(7 * packing.panelVectors() + k);
     }
 
     /** The eight 6-bit scales and minima of Q4_K and Q5_K, from the 16 bytes {d, dmin, scales[12]}. */
