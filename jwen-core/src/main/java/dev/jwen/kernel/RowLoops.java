@@ -20,6 +20,9 @@ public interface RowLoops {
     /** {@code x += factor · y}. */
     void addScaled(long x, long y, float factor, int count);
 
+    /** {@code out[b]} = the largest of {@code x[b · count]} and the next ones, of {@code count} floats, for 1 block or more. */
+    void maxima(long x, int count, int blocks, long out);
+
     /** {@code x[r] *= factors[r]} for some rows. */
     void scaleRows(long x, long rowBytes, long factors, int rows, int count);
 

@@ -189,6 +189,17 @@ final class CoarseCopy {
         return coarse + (lost[row] * bound.alpha + mostKept[row / BLOCK] * bound.beta + bound.epsilon);
     }
 
+    /** Turns the coarse logits of the first {@code count} rows of a block into what {@link #above} says of each. */
+    void addBound(int block, int count, Bound bound, float[] coarse) {
+        float kept = mostKept[block] * bound.beta;
+        float alpha = bound.alpha;
+        float epsilon = bound.epsilon;
+        int first = block * BLOCK;
+        for (int i = 0; i < count; i++) {
+            coarse[i] += lost[first + i] * alpha + kept + epsilon;
+        }
+    }
+
     /** The largest that a logit can be in block {@code block} of rows, of which the largest is {@code coarse}. */
     float aboveBlock(int block, float coarse, Bound bound) {
         return coarse + (mostLost[block] * bound.alpha + mostKept[block] * bound.beta + bound.epsilon);

@@ -175,8 +175,9 @@ final class CoarseLogits {
         for (int block = 0; block < largest.length && !rows.isFull(); block++) {
             if (copy.aboveBlock(block, largest[block], bound) >= threshold) {
                 int count = readBlock(block);
+                copy.addBound(block, count, bound, some);
                 for (int i = 0; i < count; i++) {
-                    if (copy.above(block * BLOCK + i, some[i], bound) >= threshold) {
+                    if (some[i] >= threshold) {
                         rows.add(block * BLOCK + i);
                     }
                 }

@@ -72,8 +72,20 @@ final class LmHead {
     private final Tensor weight;
     private final Kernels kernels;
     private final MemoryPool pool;
-    private Tensor forbidden;
+
+    /** (1, V) of negative infinity. */
+    private @Nullable Tensor forbidden;
+
     private @Nullable Tensor gathered;
+
+    /** (T or more, V): those of the last call. */
+    private Tensor logits;
+
+    /** By row of logits: whether all are negative infinity but those that {@link #allowed} has. */
+    private boolean[] isForbidden = {};
+
+    private int[][] allowed = {};
+
     private final @Nullable CoarseCopy copy;
     private final List<CoarseLogits> coarse = new ArrayList<>();
     private final CoarseLogits.RowSet rows;
@@ -91,7 +103,7 @@ final class LmHead {
         this.weight = weight;
         this.kernels = kernels;
         this.pool = pool;
-        this.forbidden = Tensor.f32(0, weight.rows());
+        this.logits = Tensor.f32(0, weight.rows());
         int vocabulary = Math.toIntExact(weight.rows());
         DataType type = copyType(weight, kernels);
         this.copy = type == null ? null : new CoarseCopy(weight, type, kernels, pool, PARTS);
@@ -142,9 +154,24 @@ final class LmHead {
      *
      * @param x (T, D), the normalised hidden values
      * @param shortlists by row of {@code x}; null where all logits are wanted
-     * @param logits (T, V)
+     * @return (T, V), to be read only; overwritten by the next call
      */
-    void multiply(Tensor x, List<@Nullable Shortlist> shortlists, Tensor logits) {
+    Tensor multiply(Tensor x, List<@Nullable Shortlist> shortlists) {
+        int tokens = Math.toIntExact(x.rows());
+        makeRoom(tokens);
+        multiply(x, shortlists, logits.rows(0, tokens));
+        return logits.rows(0, tokens);
+    }
+
+    private void makeRoom(int tokens) {
+        if (logits.rows() < tokens || logits.rows() > Math.max(tokens, MAX_TOKENS)) {
+            logits = Tensor.f32(tokens, weight.rows());
+            isForbidden = new boolean[tokens];
+            allowed = new int[tokens][0];
+        }
+    }
+
+    private void multiply(Tensor x, List<@Nullable Shortlist> shortlists, Tensor logits) {
         List<Shortlist> wanted = shortlists.stream()
                 .filter(Objects::nonNull)
                 .map(Objects::requireNonNull)
@@ -153,10 +180,13 @@ final class LmHead {
         if (made != null && made.isComplete() && pause == 0 && multiplyShort(x, made, wanted, logits)) {
             pauses = 0;
             rowsRead = rows.size();
+            Arrays.fill(isForbidden, 0, wanted.size(), true);
+            Arrays.fill(allowed, 0, wanted.size(), rows.from(0, rows.size()));
             return;
         }
         rowsRead = Math.toIntExact(weight.rows());
         kernels.matmul(x, weight, logits);
+        Arrays.fill(isForbidden, 0, shortlists.size(), false);
         if (made == null) {
             return;
         }
@@ -205,13 +235,29 @@ final class LmHead {
         }
     }
 
+    /** Makes all logits negative infinity; after a call like this one only few are more. */
     private void forbid(Tensor logits) {
-        if (forbidden.rows() != logits.rows()) {
-            float[] values = new float[Math.toIntExact(logits.size())];
-            Arrays.fill(values, Float.NEGATIVE_INFINITY);
-            forbidden = Tensor.f32(values, logits.rows(), logits.columns());
+        for (int t = 0; t < logits.rows(); t++) {
+            if (!isForbidden[t]) {
+                kernels.copy(forbidden(), logits.rows(t, 1));
+                continue;
+            }
+            isForbidden[t] = false; // until it is known what will be allowed
+            for (int row : allowed[t]) {
+                logits.set(t, row, Float.NEGATIVE_INFINITY);
+            }
         }
-        kernels.copy(forbidden, logits);
+    }
+
+    private Tensor forbidden() {
+        Tensor made = forbidden;
+        if (made == null) {
+            float[] values = new float[Math.toIntExact(weight.rows())];
+            Arrays.fill(values, Float.NEGATIVE_INFINITY);
+            made = Tensor.f32(values, 1, values.length);
+            forbidden = made;
+        }
+        return made;
     }
 
     /** Multiplies the rows of the set from its {@code start} on as they are stored. */

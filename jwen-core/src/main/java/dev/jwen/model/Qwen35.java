@@ -29,7 +29,6 @@ public final class Qwen35 implements AutoCloseable {
     private final float eps;
     private final MemoryPool pool = new MemoryPool();
     private final LmHead lmHead;
-    private Tensor logits;
 
     public Qwen35(Config config, Weights weights, Kernels kernels) {
         this.config = config;
@@ -38,7 +37,6 @@ public final class Qwen35 implements AutoCloseable {
         this.rope = new Rope(config.rope());
         this.eps = config.rmsNormEps();
         this.lmHead = new LmHead(weights.lmHead(), kernels, pool);
-        this.logits = Tensor.f32(0, config.vocabSize());
     }
 
     /** The network of an opened checkpoint, which must stay open as long as it is used. */
@@ -92,7 +90,7 @@ public final class Qwen35 implements AutoCloseable {
     /**
      * Advances every sequence of the batch by its tokens.
      *
-     * @return (rows asked for, vocabulary), in batch order; overwritten by the next call
+     * @return (rows asked for, vocabulary), in batch order, to be read only; overwritten by the next call
      */
     public Tensor forward(Batch batch) {
         return forward(batch, Probe.NONE);
@@ -101,6 +99,7 @@ public final class Qwen35 implements AutoCloseable {
     /** Like {@link #forward(Batch)}, and shows the intermediate values. */
     public Tensor forward(Batch batch, Probe probe) {
         check(batch);
+        Tensor logits;
         for (int s = 0; s < batch.states().size(); s++) {
             batch.states().get(s).advance(batch.spans().get(s).count());
         }
@@ -137,7 +136,7 @@ public final class Qwen35 implements AutoCloseable {
                 probe.see(i, "layer", x);
             }
             probe.see(-1, "norm", h);
-            lmHead(h, batch.logitRows(), batch.shortlists());
+            logits = lmHead(h, batch.logitRows(), batch.shortlists());
         }
         for (int s = 0; s < batch.states().size(); s++) {
             batch.states().get(s).advanced(batch.spans().get(s).count(), batch.nextPosition(s));
@@ -211,17 +210,14 @@ public final class Qwen35 implements AutoCloseable {
     }
 
     /** The last product, for the rows that were asked for only: it reads as many weights as several layers. */
-    private void lmHead(Tensor h, int[] rows, List<@Nullable Shortlist> shortlists) {
-        if (logits.rows() != rows.length) {
-            logits = Tensor.f32(rows.length, config.vocabSize());
-        }
+    private Tensor lmHead(Tensor h, int[] rows, List<@Nullable Shortlist> shortlists) {
         if (rows.length == 0) {
-            return;
+            return Tensor.f32(0, config.vocabSize());
         }
         try (Scratch scratch = kernels.scratch()) {
             Tensor asked = scratch.f32(rows.length, config.hiddenSize());
             kernels.gather(h, rows, asked);
-            lmHead.multiply(asked, shortlists, logits);
+            return lmHead.multiply(asked, shortlists);
         }
     }
 

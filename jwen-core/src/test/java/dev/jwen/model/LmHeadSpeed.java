@@ -39,7 +39,6 @@ final class LmHeadSpeed {
             long start = System.nanoTime();
             head.complete();
             System.out.printf("%s, %d columns: copy made in %.0f ms%n", kernels.name(), columns, millis(start));
-            Tensor logits = Tensor.f32(1, ROWS);
             List<Tensor> tokens = new ArrayList<>();
             for (int i = 0; i < CALLS; i++) {
                 for (int j = 0; j < columns; j++) {
@@ -48,24 +47,22 @@ final class LmHeadSpeed {
                 tokens.add(Tensor.f32(row, 1, columns));
             }
             for (int round = 0; round < 2; round++) {
-                System.out.println(time("all logits", head, tokens, null, logits));
+                System.out.println(time("all logits", head, tokens, null));
                 for (int count : new int[] {1, 20, 100}) {
-                    System.out.println(
-                            time("largest " + count, head, tokens, Shortlist.largest(count, ROWS - 100), logits));
+                    System.out.println(time("largest " + count, head, tokens, Shortlist.largest(count, ROWS - 100)));
                 }
             }
         }
     }
 
-    private static String time(
-            String name, LmHead head, List<Tensor> tokens, @Nullable Shortlist shortlist, Tensor logits) {
+    private static String time(String name, LmHead head, List<Tensor> tokens, @Nullable Shortlist shortlist) {
         double[] millis = new double[tokens.size()];
         long rows = 0;
         List<@Nullable Shortlist> wanted = new ArrayList<>();
         wanted.add(shortlist);
         for (int i = 0; i < millis.length; i++) {
             long start = System.nanoTime();
-            head.multiply(tokens.get(i), wanted, logits);
+            head.multiply(tokens.get(i), wanted);
             millis[i] = millis(start);
             rows += head.rowsRead();
         }

@@ -71,17 +71,32 @@ public final class VectorRows {
     /** See {@link dev.jwen.kernel.Kernels#blockMaxima}. */
     public void blockMaxima(Tensor x, int size, Tensor out) {
         Operands.blockMaxima(x, size, out);
-        int columns = Math.toIntExact(x.columns());
         int blocks = Math.toIntExact(out.columns());
-        for (int t = 0; t < x.rows(); t++) {
-            long from = Lanes.address(x, t);
-            long to = Lanes.address(out, t);
-            pool.run(blocks, Math.max(1, GRAIN / size), (worker, first, end) -> {
-                for (int b = first; b < end; b++) {
-                    int count = Math.min(size, columns - b * size);
-                    RAM.set(FLOAT, to + 4L * b, largest(from + 4L * b * size, count));
-                }
-            });
+        int all = Math.toIntExact(out.size());
+        pool.run(all, Math.max(1, GRAIN / size), (worker, from, to) -> {
+            for (int block = from; block < to; ) {
+                int first = block % blocks;
+                int count = Math.min(blocks - first, to - block);
+                blockMaxima(x, block / blocks, size, first, first + count, out);
+                block += count;
+            }
+        });
+    }
+
+    /** Of row {@code t} the blocks {@code from} to {@code to - 1}. */
+    private void blockMaxima(Tensor x, int t, int size, int from, int to, Tensor out) {
+        int columns = Math.toIntExact(x.columns());
+        long source = Lanes.address(x, t);
+        long target = Lanes.address(out, t);
+        int next = from;
+        int whole = Math.min(to, columns / size);
+        if (loops != null && RowLoops.fits(size) && from < whole) {
+            loops.maxima(source + 4L * from * size, size, whole - from, target + 4L * from);
+            next = whole;
+        }
+        for (int b = next; b < to; b++) {
+            int count = Math.min(size, columns - b * size);
+            RAM.set(FLOAT, target + 4L * b, largest(source + 4L * b * size, count));
         }
     }
 

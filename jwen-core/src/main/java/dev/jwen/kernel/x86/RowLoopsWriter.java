@@ -17,6 +17,7 @@ import static dev.jwen.kernel.x86.Instruction.VEXTRACTI64X4;
 import static dev.jwen.kernel.x86.Instruction.VFMADD231PS;
 import static dev.jwen.kernel.x86.Instruction.VINSERTI128;
 import static dev.jwen.kernel.x86.Instruction.VINSERTI64X4;
+import static dev.jwen.kernel.x86.Instruction.VMAXPS;
 import static dev.jwen.kernel.x86.Instruction.VMOVUPS;
 import static dev.jwen.kernel.x86.Instruction.VMOVUPS_STORE;
 import static dev.jwen.kernel.x86.Instruction.VMULPS;
@@ -77,6 +78,22 @@ final class RowLoopsWriter extends LoopWriter {
             asm.op(VMULPS, 0, 1, Memory.at(RDI, 0));
             asm.op(VMOVUPS_STORE, 0, Memory.at(RCX, 0));
             next(RDI, RCX);
+        });
+        return finish();
+    }
+
+    /** (x, count, blocks, out) */
+    byte[] maxima() {
+        repeat(RDX, () -> {
+            asm.op(VMOVUPS, 0, Memory.at(RDI, 0));
+            asm.mov(RAX, RSI);
+            repeat(RAX, () -> {
+                asm.op(VMAXPS, 0, 0, Memory.at(RDI, 0));
+                next(RDI);
+            });
+            acrossLanes(asm, VMAXPS, 0, 1);
+            asm.storeFloat(Memory.at(RCX, 0), 0);
+            asm.addConstant(RCX, Float.BYTES);
         });
         return finish();
     }

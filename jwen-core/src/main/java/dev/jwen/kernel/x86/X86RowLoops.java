@@ -11,6 +11,7 @@ final class X86RowLoops implements RowLoops {
 
     private final MemorySegment addScaled;
     private final MemorySegment scale;
+    private final MemorySegment maxima;
     private final MemorySegment scaleRows;
     private final MemorySegment mixRows;
     private final MemorySegment solve;
@@ -33,6 +34,7 @@ final class X86RowLoops implements RowLoops {
         lanes = set.rows();
         addScaled = MachineCode.install(new RowLoopsWriter(set).addScaled(), arena);
         scale = MachineCode.install(new RowLoopsWriter(set).scale(), arena);
+        maxima = MachineCode.install(new RowLoopsWriter(set).maxima(), arena);
         scaleRows = MachineCode.install(new RowLoopsWriter(set).scaleRows(), arena);
         mixRows = MachineCode.install(new RowLoopsWriter(set).mixRows(), arena);
         solve = MachineCode.install(new RowLoopsWriter(set).solve(), arena);
@@ -79,6 +81,11 @@ final class X86RowLoops implements RowLoops {
                 bits(count),
                 bits(eps),
                 outBytes - (long) Float.BYTES * count);
+    }
+
+    @Override
+    public void maxima(long x, int count, int blocks, long out) {
+        MachineCode.call(maxima, x, count / lanes, blocks, out, 0, 0, 0, 0, 0);
     }
 
     @Override

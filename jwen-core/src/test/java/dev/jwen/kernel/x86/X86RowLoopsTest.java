@@ -110,6 +110,24 @@ class X86RowLoopsTest {
     }
 
     @Test
+    void everyPlaceOfABlockCanHaveItsMaximum() {
+        for (int count : new int[] {16, 48, 64}) {
+            Tensor x = Tensor.f32(count, count);
+            Tensor out = Tensor.f32(1, count + 1L);
+            for (int block = 0; block < count; block++) {
+                for (int i = 0; i < count; i++) {
+                    x.set(block, i, i == block ? -1 - block : -2 - block - i);
+                }
+            }
+            loops.maxima(address(x), count, count, address(out));
+            for (int block = 0; block < count; block++) {
+                assertThat(out.get(0, block)).as("%d floats", count).isEqualTo(-1 - block);
+            }
+            assertThat(out.get(0, count)).isZero();
+        }
+    }
+
+    @Test
     void rowsAreNormalisedOneByOne() {
         Random random = new Random(20261216);
         for (int count : new int[] {16, 48, 80, 256}) {
