@@ -32,11 +32,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 
 /** Measures how fast a model reads prompts and writes tokens, in the manner of llama-bench. */
@@ -153,6 +155,9 @@ final class BenchCommand implements Runnable {
         }
         if (types != null && !kernelsAlone) {
             throw new CommandException("--types chooses among what --kernels measures; add --kernels and leave out -m");
+        }
+        if (kernelsAlone && isOfModels()) {
+            throw new CommandException("-p, -n, -d and -r are of runs of a model; add -m MODEL, or leave them out");
         }
         if (types != null && !types.stream().allMatch(DataType::isFloating)) {
             throw new CommandException("--types takes types of weights; %s holds something else"
@@ -327,9 +332,18 @@ final class BenchCommand implements Runnable {
         }
     }
 
+    /** Whether options are given that say what a model reads and writes. */
+    private boolean isOfModels() {
+        ParseResult given = Objects.requireNonNull(spec).commandLine().getParseResult();
+        return Stream.of("-p", "-n", "-d", "-r").anyMatch(given::hasMatchedOption);
+    }
+
     private void check() {
         if (repetitions < 1) {
             throw new CommandException("-r must be at least 1, found " + repetitions);
+        }
+        if (Stream.concat(prompts.stream(), generations.stream()).allMatch(count -> count == 0)) {
+            throw new CommandException("nothing to measure: -p and -n are 0");
         }
         for (List<Integer> counts : List.of(prompts, generations, depths)) {
             for (int count : counts) {

@@ -123,6 +123,12 @@ class CommandsTest {
         Outcome both = jwen("bench", "--kernels", "-m", DENSE);
         assertThat(both.exit).isNotZero();
         assertThat(both.err).contains("--kernels without a name measures kernels and needs no model");
+        Outcome prompt = jwen("bench", "--kernels", "vector", "-p", "8");
+        assertThat(prompt.exit).isNotZero();
+        assertThat(prompt.err).contains("-p, -n, -d and -r are of runs of a model; add -m MODEL");
+        Outcome nothing = jwen("bench", "-m", DENSE, "-p", "0", "-n", "0,0");
+        assertThat(nothing.exit).isNotZero();
+        assertThat(nothing.err).contains("nothing to measure: -p and -n are 0");
         Outcome integers = jwen("bench", "--kernels", "--types", "Q8_0,I32");
         assertThat(integers.exit).isNotZero();
         assertThat(integers.err).contains("--types takes types of weights; I32 holds something else");

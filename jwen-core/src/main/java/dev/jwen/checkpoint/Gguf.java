@@ -25,6 +25,9 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Gguf implements AutoCloseable {
     static final int MAGIC = 0x46554747; // "GGUF"
+    /** Magic, version, and the numbers of tensors and of metadata keys. */
+    private static final int HEADER_BYTES = 24;
+
     private static final int I32 = 5;
     private static final int STRING = 8;
     private static final int ARRAY = 9;
@@ -101,8 +104,11 @@ public final class Gguf implements AutoCloseable {
     }
 
     private long readVersion() {
-        if (file.size() < 24 || cursor.i32() != MAGIC) {
-            throw bad("is not a GGUF file: it does not begin with 'GGUF', or has only %d bytes", file.size());
+        if (file.size() < Integer.BYTES || cursor.i32() != MAGIC) {
+            throw bad("is not a GGUF file: it does not begin with 'GGUF'");
+        }
+        if (file.size() < HEADER_BYTES) {
+            throw bad("has only %d bytes, fewer than the header of a GGUF file", file.size());
         }
         long found = cursor.u32();
         if (found != 2 && found != 3) {

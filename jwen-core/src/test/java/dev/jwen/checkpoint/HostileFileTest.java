@@ -38,6 +38,7 @@ class HostileFileTest {
         assertRefused(directory, "neither .safetensors nor .gguf");
         assertRefused(Path.of("/dev/null"), "neither a file nor a directory");
         assertRefused(Files.createFile(directory.resolve("empty.gguf")), "not a GGUF file");
+        assertRefused(Files.writeString(directory.resolve("cut.gguf"), "GGUF1"), "has only 5 bytes");
         assertRefused(Files.writeString(directory.resolve("notes.txt"), "hello"), "neither a safetensors nor a GGUF");
         assertRefused(Files.writeString(directory.resolve("model.bin"), "PK"), "neither a safetensors nor a GGUF");
         assertThatThrownBy(() -> Safetensors.open(directory))
