@@ -57,7 +57,7 @@ final class RowWriter {
     static final int COLUMNS = 256;
 
     /** The most tokens that there are kernels for. */
-    static final int MAX_TOKENS = 8;
+    static final int MAX_TOKENS = 6;
 
     private static final int WEIGHTS = RDI;
     private static final int STEPS = R9;
@@ -130,7 +130,7 @@ final class RowWriter {
         }
         int most = switch (type) {
             case F32, F16, BF16 -> set.isWide() ? 4 : 3;
-            case Q6_K -> set.isWide() ? MAX_TOKENS : 6;
+            case Q6_K -> set.isWide() ? 5 : 6;
             case Q8_0 -> set.isWide() ? 4 : 6;
             case Q4_0 -> set.isWide() ? 3 : 6;
             case Q4_K, Q5_K -> set.isWide() ? 2 : 6;

@@ -47,9 +47,11 @@ final class Tile {
 
     /**
      * How far behind the next group memory is asked for: its last rows are read soon after the last of this one, before they
-     * would be there.
+     * would be there. All is asked for again later, because a processor drops what it has no room to wait for.
      */
     private static final int BEYOND_GROUP = 12 << 10;
+
+    private static final int BEYOND_GROUP_AGAIN = 4 << 10;
 
     /** Below the stack pointer, in the red zone. */
     private static final Memory BLOCKS = Memory.at(RSP, -8);
@@ -293,7 +295,7 @@ final class Tile {
      */
     void prefetch() {
         if (prefetched < lines - panels * linesPerPanel) {
-            asm.prefetch(Memory.at(AHEAD, CACHE_LINE * prefetched));
+            prefetch(prefetched);
             prefetched++;
         }
     }
@@ -301,11 +303,16 @@ final class Tile {
     /** The part of {@link #prefetch} that belongs to the products; once for every panel. */
     void prefetchDuringProducts() {
         for (int i = 0; i < linesPerPanel; i++) {
-            asm.prefetch(Memory.at(AHEAD, CACHE_LINE * i));
+            prefetch(i);
         }
         if (linesPerPanel > 0) {
             asm.addConstant(AHEAD, CACHE_LINE * linesPerPanel);
         }
+    }
+
+    private void prefetch(int line) {
+        asm.prefetch(Memory.at(AHEAD, CACHE_LINE * line));
+        asm.prefetch(Memory.at(AHEAD, CACHE_LINE * line - BEYOND_GROUP + BEYOND_GROUP_AGAIN));
     }
 
     /** Points the tokens at the output rows. */
