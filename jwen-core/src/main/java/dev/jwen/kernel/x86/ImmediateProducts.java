@@ -20,12 +20,15 @@ import dev.jwen.tensor.DataType;
  * <p>Integers become floats without an instruction for it: dot products start from the bits of {@value #BIAS}, next to
  * which floats count in ones, and what that adds is taken away again, exactly, when they are scaled.
  *
+ * <p>Where 32 columns have two scales, each part is added to the sum of a token by itself, for want of registers, and not
+ * both together as {@link Products} do: the sums are rounded differently.
+ *
  * <p>With 512 bits; the registers from 16 on, below are those of the {@link Unpacker}. Scales and minima go through memory, as
  * many of them are made at once.
  */
 final class ImmediateProducts implements Unpacker.Panels {
     /** Limited by registers. */
-    private static final int MAX_TOKENS = 8;
+    static final int MAX_TOKENS = 8;
 
     /** 1.5 · 2²³: in its binade all integers from -2²² to 2²² can be added to it; dot products stay below 2²¹. */
     private static final float BIAS = 0x1.8p23f;

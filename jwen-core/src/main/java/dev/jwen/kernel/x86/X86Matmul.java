@@ -26,7 +26,8 @@ import org.jspecify.annotations.Nullable;
  * meeting: the caller converts them.
  *
  * <p>Results do not depend on the number of threads. The order of float additions depends on the number of tokens; with
- * quantised weights only on whether it is so small that rows are multiplied one by one ({@link RowWriter}).
+ * quantised weights only on whether it is so small that rows are multiplied one by one ({@link RowWriter}) or codes when they
+ * are unpacked ({@link ImmediateProducts}).
  */
 final class X86Matmul implements MatrixProducts {
     /** Values that take a thread a few microseconds to convert. */

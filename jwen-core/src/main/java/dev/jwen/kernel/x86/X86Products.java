@@ -31,7 +31,8 @@ import org.jspecify.annotations.Nullable;
  * Float additions run over the blocks in order, within one token and row in the same order for every
  * number of tokens and rows, except that plain numbers (F32, F16, BF16) are added in up to four interleaved sums when there
  * are few. Where {@link RowWriter} has a kernel for so few tokens, every lane of a vector has a sum of its own instead, in the
- * same order for each number of them.
+ * same order for each number of them; {@link ImmediateProducts} add the parts of a block that have scales of their own one
+ * by one.
  *
  * <p>Kernels are written when a format and number of tokens is first used and live until {@link #close}.
  */

@@ -114,14 +114,14 @@ class X86KernelsTest {
     }
 
     /**
-     * But for those few that are multiplied by rows. Not so for plain numbers: the order of their additions depends on the
+     * But for those few that are multiplied by rows, or when they are unpacked. Not so for plain numbers: the order of their additions depends on the
      * number of tokens.
      */
     @ParameterizedTest
     @MethodSource("quantised")
     void aTokenHasTheSameProductsInEveryBatch(DataType type) {
         Tensor w = weight(type, 333, 768);
-        int few = RowWriter.MAX_TOKENS + 1;
+        int few = X86ProductsTest.FEW + 1;
         Tensor x = normal(14 * few, 768);
         Tensor batch = products(X86.get(1), x, w);
         for (int t = 0; t < x.rows(); t += few) {
