@@ -156,9 +156,6 @@ final class BenchCommand implements Runnable {
         if (types != null && !kernelsAlone) {
             throw new CommandException("--types chooses among what --kernels measures; add --kernels and leave out -m");
         }
-        if (kernelsAlone && isOfModels()) {
-            throw new CommandException("-p, -n, -d and -r are of runs of a model; add -m MODEL, or leave them out");
-        }
         if (types != null && !types.stream().allMatch(DataType::isFloating)) {
             throw new CommandException("--types takes types of weights; %s holds something else"
                     .formatted(types.stream()
@@ -170,10 +167,16 @@ final class BenchCommand implements Runnable {
             throw new CommandException(
                     "--kernels without a name measures kernels and needs no model; leave out -m, or name kernels to run it with");
         }
+        if (kernelsAlone && isOfModels()) {
+            throw new CommandException(
+                    "-p, -n, -d and -r are of runs of a model; add -m MODEL to run it with these kernels, or leave them out");
+        }
         if (kernelsAlone) {
             measureKernels();
         } else if (options.model == null && ceiling) {
             measureCeilings();
+        } else if (Stream.concat(prompts.stream(), generations.stream()).allMatch(count -> count == 0)) {
+            throw new CommandException("nothing to measure: -p and -n are 0");
         } else {
             measureModel();
         }
@@ -341,9 +344,6 @@ final class BenchCommand implements Runnable {
     private void check() {
         if (repetitions < 1) {
             throw new CommandException("-r must be at least 1, found " + repetitions);
-        }
-        if (Stream.concat(prompts.stream(), generations.stream()).allMatch(count -> count == 0)) {
-            throw new CommandException("nothing to measure: -p and -n are 0");
         }
         for (List<Integer> counts : List.of(prompts, generations, depths)) {
             for (int count : counts) {

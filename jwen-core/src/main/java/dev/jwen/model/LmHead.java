@@ -185,8 +185,8 @@ final class LmHead {
             return;
         }
         rowsRead = Math.toIntExact(weight.rows());
-        kernels.matmul(x, weight, logits);
         Arrays.fill(isForbidden, 0, shortlists.size(), false);
+        kernels.matmul(x, weight, logits);
         if (made == null) {
             return;
         }
