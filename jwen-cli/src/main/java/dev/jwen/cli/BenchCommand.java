@@ -167,7 +167,7 @@ final class BenchCommand implements Runnable {
             throw new CommandException(
                     "--kernels without a name measures kernels and needs no model; leave out -m, or name kernels to run it with");
         }
-        if (kernelsAlone && isOfModels()) {
+        if (kernelsAlone && hasModelOptions()) {
             throw new CommandException(
                     "-p, -n, -d and -r are of runs of a model; add -m MODEL to run it with these kernels, or leave them out");
         }
@@ -336,7 +336,7 @@ final class BenchCommand implements Runnable {
     }
 
     /** Whether options are given that say what a model reads and writes. */
-    private boolean isOfModels() {
+    private boolean hasModelOptions() {
         ParseResult given = Objects.requireNonNull(spec).commandLine().getParseResult();
         return Stream.of("-p", "-n", "-d", "-r").anyMatch(given::hasMatchedOption);
     }

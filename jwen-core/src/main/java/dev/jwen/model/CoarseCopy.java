@@ -186,22 +186,24 @@ final class CoarseCopy {
 
     /** The largest that the logit of {@code row} can be. */
     float above(int row, float coarse, Bound bound) {
-        return coarse + (lost[row] * bound.alpha + mostKept[row / BLOCK] * bound.beta + bound.epsilon);
+        return coarse + apart(lost[row], mostKept[row / BLOCK], bound);
     }
 
     /** Turns the coarse logits of the first {@code count} rows of a block into what {@link #above} says of each. */
     void addBound(int block, int count, Bound bound, float[] coarse) {
-        float kept = mostKept[block] * bound.beta;
-        float alpha = bound.alpha;
-        float epsilon = bound.epsilon;
         int first = block * BLOCK;
         for (int i = 0; i < count; i++) {
-            coarse[i] += lost[first + i] * alpha + kept + epsilon;
+            coarse[i] += apart(lost[first + i], mostKept[block], bound);
         }
     }
 
     /** The largest that a logit can be in block {@code block} of rows, of which the largest is {@code coarse}. */
     float aboveBlock(int block, float coarse, Bound bound) {
-        return coarse + (mostLost[block] * bound.alpha + mostKept[block] * bound.beta + bound.epsilon);
+        return coarse + apart(mostLost[block], mostKept[block], bound);
+    }
+
+    /** How far a coarse logit can be from the true one. */
+    private static float apart(float rowLost, float rowKept, Bound bound) {
+        return rowLost * bound.alpha + rowKept * bound.beta + bound.epsilon;
     }
 }

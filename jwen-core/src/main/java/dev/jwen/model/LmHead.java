@@ -163,6 +163,7 @@ final class LmHead {
         return logits.rows(0, tokens);
     }
 
+    /** For the logits of so many tokens; room for many is given up when few come. */
     private void makeRoom(int tokens) {
         if (logits.rows() < tokens || logits.rows() > Math.max(tokens, MAX_TOKENS)) {
             logits = Tensor.f32(tokens, weight.rows());

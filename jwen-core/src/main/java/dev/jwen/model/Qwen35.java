@@ -99,10 +99,10 @@ public final class Qwen35 implements AutoCloseable {
     /** Like {@link #forward(Batch)}, and shows the intermediate values. */
     public Tensor forward(Batch batch, Probe probe) {
         check(batch);
-        Tensor logits;
         for (int s = 0; s < batch.states().size(); s++) {
             batch.states().get(s).advance(batch.spans().get(s).count());
         }
+        Tensor logits;
         try (Scratch scratch = kernels.scratch()) {
             Tensor x = scratch.f32(batch.size(), config.hiddenSize()); // (T, D), the residual stream
             Tensor h = scratch.f32(batch.size(), config.hiddenSize()); // (T, D), its norm, input of each block

@@ -161,8 +161,6 @@ final class Tile {
     void forGroups(Runnable body) {
         Label loop = new Label();
         asm.bind(loop);
-        asm.mov(INNER, ALL_BLOCKS);
-        asm.store(BLOCKS, INNER);
         asm.mov(TOKENS[0], ACTIVATIONS);
         asm.mov(TOKEN_STRIDE, ACTIVATION_STRIDE);
         spread(TOKENS, TOKEN_STRIDE, TOKEN_STRIDE_3, tokens);
@@ -187,8 +185,6 @@ final class Tile {
         asm.store(FIRST_PANEL, PANEL);
         Label loop = new Label();
         asm.bind(loop);
-        asm.mov(INNER, ALL_BLOCKS);
-        asm.store(BLOCKS, INNER);
         asm.mov(PANEL, FIRST_PANEL);
         body.run();
         asm.subConstant(TILES, 1);
@@ -249,6 +245,8 @@ final class Tile {
     /** Runs {@code body} for every block of the rows. */
     void forBlocks(Runnable body) {
         Label loop = new Label();
+        asm.mov(INNER, ALL_BLOCKS);
+        asm.store(BLOCKS, INNER);
         asm.bind(loop);
         body.run();
         asm.subConstant(BLOCKS, 1);

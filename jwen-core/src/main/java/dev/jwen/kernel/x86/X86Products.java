@@ -534,7 +534,8 @@ public final class X86Products implements AutoCloseable {
         Tensor w = product.w;
         boolean hasFactors = Unpacker.hasFactors(w.type());
         int firstLeft = from;
-        if (product.tokens > product.format.packing.maxTokens(set) && set.isWide()) {
+        boolean isFew = product.tokens <= product.format.packing.maxTokens(set);
+        if (!isFew && set.isWide()) {
             for (; to - firstLeft >= 2 * group; firstLeft += 2 * group) {
                 twoGroups(product, firstLeft, hasFactors);
             }
@@ -549,7 +550,7 @@ public final class X86Products implements AutoCloseable {
             }
             return;
         }
-        if (!hasFactors && product.tokens <= product.format.packing.maxTokens(set)) {
+        if (isFew && !hasFactors) {
             int groups = (to - firstLeft) / group;
             direct(
                     product,
