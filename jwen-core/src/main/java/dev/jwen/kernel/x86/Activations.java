@@ -8,8 +8,8 @@ import java.nio.ByteOrder;
 /**
  * The forms in which activations meet the weights, and the plain definition of how float32 rows are brought into them.
  *
- * <p>A row is a sequence of records, of 32 values but for {@link #INT8_PAIRS} and {@link #INT8_SIXTEENS}. A record of
- * {@link #INT8} is one cache line, little-endian:
+ * <p>A row is a sequence of records, of 32 values but where lanes are columns. A record of {@link #INT8} is one cache line,
+ * little-endian:
  * <pre>
  *   byte  0   int8[32]  q, in -127..127
  *   byte 32   float     scale: x ≈ scale · q
@@ -19,15 +19,21 @@ import java.nio.ByteOrder;
  *   byte 52   float     the same of q[0..15], then of q[16..31]
  *   byte 60   zero
  * </pre>
- * A record of {@link #INT8_PAIRS} or {@link #INT8_SIXTEENS} holds the same integers of 256 values for kernels whose lanes are
- * columns. Each of 16 lanes has 16 columns of one block of 32, four in each of four vectors, so that their products can be
- * added up before they are scaled:
+ * The other forms of integers hold the same ones for kernels whose lanes are columns. Each of 16 lanes has columns of one block
+ * of 32, four in each vector, so that their products can be added up before they are scaled. With {@link #INT8_PAIRS} and
+ * {@link #INT8_SIXTEENS} a record is 256 values, and a lane has 16 columns:
  * <pre>
  *   byte  0   4 times int8[16][4] q, see {@link #code}
  *   byte 256  int32[16] -128 · Σ of the sixteen q of each lane, the correction
  *   byte 320  float[16] scale of each lane
- *   byte 384  float[8]  zeros
- *   byte 416  float[8]  scale · Σ q of each block of 32 values
+ *   byte 384  float[8]  scale · Σ q of each block of 32 values
+ *   byte 416  zeros
+ * </pre>
+ * With {@link #INT8_BLOCKS} a record is 512 values, and a lane has a block:
+ * <pre>
+ *   byte  0   8 times int8[16][4] q, see {@link #code}
+ *   byte 512  float[16] scale of each lane
+ *   byte 576  float[16] scale · Σ q of each lane
  * </pre>
  * A record of {@link #BF16} is 32 values rounded to nearest even, one of {@link #F32} the 32 values themselves.
  */
@@ -38,6 +44,8 @@ public enum Activations {
     INT8_PAIRS(256, 448),
     /** The same for weights with a scale for 16 columns: a lane for each 16 columns. */
     INT8_SIXTEENS(256, 448),
+    /** The same for K-quants with minima and 512 bits: a lane for each block. */
+    INT8_BLOCKS(512, 640),
     /** For BF16 weights where the processor multiplies BF16 pairs. */
     BF16(64),
     /** For all other weights. */
@@ -54,14 +62,11 @@ public enum Activations {
     static final int SUM = 48;
     static final int HALF_SUMS = 52;
 
-    // Of a record of 256 values.
+    // Of a record whose lanes are columns.
     static final int LANES = 16;
-    static final int LANE_CORRECTIONS = 256;
-    static final int LANE_SCALES = 320;
-    static final int LANE_SUMS = 384;
-    static final int BLOCK_SUMS = 416;
+    private static final int LANE_BYTES = LANES * Integer.BYTES;
 
-    // The same within a block of 32: dwords, and dwords of a lane.
+    // Of a block of 32: dwords, and dwords of one of its two lanes.
     private static final int DWORDS = 8;
     private static final int LANE_DWORDS = 4;
 
@@ -94,19 +99,50 @@ public enum Activations {
         return recordBytes;
     }
 
-    /** In a record of 256 values: the lane that has the four columns {@code dword} of a block. */
-    int lane(int block, int dword) {
-        if (this == INT8_PAIRS) {
-            return 2 * block + dword % 2;
-        }
-        int sixteen = 2 * block + dword / LANE_DWORDS;
-        return sixteen % 4 * 4 + sixteen / 4;
+    /** Whether the lanes of a record are columns. */
+    boolean isOfLanes() {
+        return recordValues > VALUES;
     }
 
-    /** In a record of 256 values: where the codes of the four columns {@code dword} of a block are. */
+    /** In a record of lanes: the lane that has the four columns {@code dword} of a block. */
+    int lane(int block, int dword) {
+        int sixteen = 2 * block + dword / LANE_DWORDS;
+        return switch (this) {
+            case INT8_PAIRS -> 2 * block + dword % 2;
+            case INT8_SIXTEENS -> sixteen % 4 * 4 + sixteen / 4;
+            default -> block % 4 * 4 + block / 4;
+        };
+    }
+
+    /** In a record of lanes: where the codes of the four columns {@code dword} of a block are. */
     int code(int block, int dword) {
-        int vector = this == INT8_PAIRS ? dword / 2 : dword % LANE_DWORDS;
+        int vector = switch (this) {
+            case INT8_PAIRS -> dword / 2;
+            case INT8_SIXTEENS -> dword % LANE_DWORDS;
+            // Its two halves are the other way round in every other block.
+            default -> block % 2 == 0 ? dword : dword ^ LANE_DWORDS;
+        };
         return CACHE_LINE * vector + Integer.BYTES * lane(block, dword);
+    }
+
+    /** In a record of lanes, unless that is {@link #INT8_BLOCKS}: where their corrections are. */
+    int laneCorrections() {
+        return recordValues;
+    }
+
+    /** In a record of lanes: where their scales are. */
+    int laneScales() {
+        return this == INT8_BLOCKS ? recordValues : laneCorrections() + LANE_BYTES;
+    }
+
+    /** In a record of lanes: where the sums are, of the blocks in order or, with {@link #INT8_BLOCKS}, of the lanes. */
+    int laneSums() {
+        return laneScales() + LANE_BYTES;
+    }
+
+    /** In a record of lanes: where the sum of a block is. */
+    int sum(int block) {
+        return laneSums() + Float.BYTES * (this == INT8_BLOCKS ? lane(block, 0) : block);
     }
 
     /**
@@ -132,7 +168,7 @@ public enum Activations {
             long record = to + offset(i);
             switch (this) {
                 case INT8 -> quantiseRecord(x, source, records, record);
-                case INT8_PAIRS, INT8_SIXTEENS -> quantiseLanes(x, source, records, record);
+                case INT8_PAIRS, INT8_SIXTEENS, INT8_BLOCKS -> quantiseLanes(x, source, records, record);
                 case BF16 -> roundRecord(x, source, records, record);
                 case F32 -> MemorySegment.copy(x, source, records, record, 4L * VALUES);
             }
@@ -141,7 +177,7 @@ public enum Activations {
 
     /**
      * The float32 values for which one row of {@code records} stands, from byte {@code to} of {@code x} on. Not for records of
-     * 256 values: theirs are those of {@link #INT8}, which can be read more simply.
+     * lanes: theirs are those of {@link #INT8}, which can be read more simply.
      */
     public void restore(MemorySegment records, long from, int columns, MemorySegment x, long to) {
         byte[] codes = new byte[VALUES];
@@ -162,7 +198,8 @@ public enum Activations {
                     }
                 }
                 case F32 -> MemorySegment.copy(records, record, x, to, 4L * VALUES);
-                case INT8_PAIRS, INT8_SIXTEENS -> throw new UnsupportedOperationException("restore " + INT8);
+                case INT8_PAIRS, INT8_SIXTEENS, INT8_BLOCKS ->
+                    throw new UnsupportedOperationException("restore " + INT8);
             }
         }
     }
@@ -176,8 +213,7 @@ public enum Activations {
     }
 
     private void quantiseLanes(MemorySegment x, long source, MemorySegment records, long record) {
-        records.asSlice(record + LANE_CORRECTIONS, recordBytes - LANE_CORRECTIONS)
-                .fill((byte) 0);
+        records.asSlice(record + recordValues, recordBytes - recordValues).fill((byte) 0);
         for (int block = 0; block < recordValues / VALUES; block++) {
             long from = source + 4L * VALUES * block;
             float largest = largest(x, from);
@@ -192,11 +228,14 @@ public enum Activations {
                     four += q;
                 }
                 long lane = record + 4L * lane(block, dword);
-                records.set(INT, lane + LANE_CORRECTIONS, records.get(INT, lane + LANE_CORRECTIONS) - 128 * four);
-                records.set(Tensor.FLOAT, lane + LANE_SCALES, scale);
+                if (this != INT8_BLOCKS) {
+                    long correction = lane + laneCorrections();
+                    records.set(INT, correction, records.get(INT, correction) - 128 * four);
+                }
+                records.set(Tensor.FLOAT, lane + laneScales(), scale);
                 sum += four;
             }
-            records.set(Tensor.FLOAT, record + BLOCK_SUMS + 4L * block, sum * scale);
+            records.set(Tensor.FLOAT, record + sum(block), sum * scale);
         }
     }
 

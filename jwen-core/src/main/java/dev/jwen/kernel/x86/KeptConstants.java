@@ -1,6 +1,7 @@
 package dev.jwen.kernel.x86;
 
 import static dev.jwen.kernel.x86.Instruction.VMOVUPS;
+import static dev.jwen.kernel.x86.Instruction.VPTERNLOGD;
 
 import dev.jwen.kernel.x86.Assembler.Memory;
 import java.util.LinkedHashMap;
@@ -9,6 +10,9 @@ import java.util.Map;
 /** Constants of a loop, of which those that are used first stay in the registers that are left. */
 final class KeptConstants {
     private static final int NONE = -1;
+
+    /** The first of three operands, or both others. */
+    private static final int OR_AND = 0b1111_1000;
 
     private final Assembler asm;
     private final int first;
@@ -47,6 +51,16 @@ final class KeptConstants {
             asm.op(f, dst, a, constant);
         } else {
             asm.op(f, dst, a, register);
+        }
+    }
+
+    /** {@code dst = dst | (a & constant)}, with AVX-512. */
+    void orAnd(int dst, int a, Memory constant) {
+        int register = register(constant);
+        if (register == NONE) {
+            asm.op(VPTERNLOGD, dst, a, constant, OR_AND);
+        } else {
+            asm.op(VPTERNLOGD, dst, a, register, OR_AND);
         }
     }
 

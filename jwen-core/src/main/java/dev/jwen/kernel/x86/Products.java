@@ -145,7 +145,7 @@ final class Products {
 
     private Instruction multiplyAdd() {
         return switch (packing.activations()) {
-            case INT8, INT8_PAIRS, INT8_SIXTEENS -> VPDPBUSD;
+            case INT8, INT8_PAIRS, INT8_SIXTEENS, INT8_BLOCKS -> VPDPBUSD;
             case BF16 -> VDPBF16PS;
             case F32 -> VFMADD231PS;
         };

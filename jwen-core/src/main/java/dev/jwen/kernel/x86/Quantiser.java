@@ -55,7 +55,7 @@ final class Quantiser {
             }
             switch (form) {
                 case INT8 -> quantiser.int8();
-                case INT8_PAIRS, INT8_SIXTEENS -> quantiser.int8Lanes(form, block);
+                case INT8_PAIRS, INT8_SIXTEENS, INT8_BLOCKS -> quantiser.int8Lanes(form, block);
                 case BF16 -> quantiser.bf16();
                 case F32 -> quantiser.f32();
             }
@@ -102,22 +102,30 @@ final class Quantiser {
             asm.op(VPADDD, sums, sums, upper);
         }
         asm.op(VMULPS, scale, scale, asm.floats(1 / 127f));
-        int[] dwords = {0, form == Activations.INT8_SIXTEENS ? 4 : 1};
-        for (int i = 0; i < 2; i++) {
-            int lane = Integer.BYTES * form.lane(block, dwords[i]);
-            asm.extractDword(Memory.at(RSI, Activations.LANE_CORRECTIONS + lane), sums, i);
-            asm.storeFloat(Memory.at(RSI, Activations.LANE_SCALES + lane), scale);
+        if (form == Activations.INT8_BLOCKS) {
+            storeLane(form, block, 0, scale);
+        } else {
+            int[] dwords = {0, form == Activations.INT8_SIXTEENS ? 4 : 1};
+            for (int i = 0; i < 2; i++) {
+                int lane = Integer.BYTES * form.lane(block, dwords[i]);
+                asm.extractDword(Memory.at(RSI, form.laneCorrections() + lane), sums, i);
+                storeLane(form, block, dwords[i], scale);
+            }
         }
         asm.op(VPHADDD, sums, sums, sums);
         asm.op(VPXOR, upper, upper, upper);
-        if (block == 0) {
-            asm.op(VMOVUPS_STORE, upper, Memory.at(RSI, Activations.LANE_SUMS));
+        if (block == 0 && form != Activations.INT8_BLOCKS) {
+            asm.op(VMOVUPS_STORE, upper, Memory.at(RSI, form.recordBytes() - VECTOR));
         }
         asm.op(VPSUBD, sums, upper, sums);
         asm.op(VCVTDQ2PS, sums, sums);
         asm.op(VMULPS, sums, sums, asm.floats(1 / 128f));
         asm.op(VMULPS, sums, sums, scale);
-        asm.storeFloat(Memory.at(RSI, Activations.BLOCK_SUMS + Float.BYTES * block), sums);
+        asm.storeFloat(Memory.at(RSI, form.sum(block)), sums);
+    }
+
+    private void storeLane(Activations form, int block, int dword, int scale) {
+        asm.storeFloat(Memory.at(RSI, form.laneScales() + Float.BYTES * form.lane(block, dword)), scale);
     }
 
     /** Registers 0 to 3 = the values as integers, register 4 = the largest magnitude in every lane. */

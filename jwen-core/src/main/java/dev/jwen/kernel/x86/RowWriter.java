@@ -43,9 +43,9 @@ import dev.jwen.tensor.DataType;
  * Writes the kernels for one to {@value #MAX_TOKENS} tokens: row after row, each from its first byte to its last, so that
  * memory is read in one run, which is what the speed of so few tokens depends on.
  *
- * <p>Lanes are columns. A step is 256 columns of a row, the largest block of any format: {@link RowCodes} makes its codes
- * bytes, so arranged that the four dot products of a lane belong to one block; their sum is scaled. The lanes are added once at
- * the end of a row. Codes without minima sit where {@link Packing} says; the corrections stand beside the activations, see
+ * <p>Lanes are columns. A step is 256 columns of a row, the largest block of any format, or twice that: {@link RowCodes} makes
+ * its codes bytes, so arranged that the dot products of a lane belong to one block; their sum is scaled. The lanes are added once
+ * at the end of a row. Codes without minima sit where {@link Packing} says; the corrections stand beside the activations, see
  * {@link Activations#INT8_PAIRS}.
  *
  * <p>Sums are added up in the same order for every number of tokens.
@@ -53,9 +53,6 @@ import dev.jwen.tensor.DataType;
  * <p>Arguments: rows, activations, steps of a row, output, number of rows, stride of the activations, stride of the output.
  */
 final class RowWriter {
-    /** Columns of a step. */
-    static final int COLUMNS = 256;
-
     /** The most tokens that there are kernels for. */
     static final int MAX_TOKENS = 6;
 
@@ -86,11 +83,8 @@ final class RowWriter {
     /** So much stays in the first-level cache while weights stream through it. */
     private static final long ACTIVATION_BYTES = 26 << 10;
 
-    // Vector registers, besides those of RowCodes, then the sums of each token and constants.
+    /** The register of plain numbers, before the sums of each token. */
     private static final int NUMBER = 0;
-    private static final int DOTS = 4;
-    private static final int OPERAND = 5;
-    private static final int PAIRS = 6;
 
     private final Assembler asm;
     private final InstructionSet set;
@@ -100,11 +94,22 @@ final class RowWriter {
     private final Activations activations;
     private final int tokens;
 
+    /** Columns of a step. */
+    private final int columns;
+
+    /** The register of the first sum. */
+    private final int firstSum;
+
     /** Sums of one token: of plain numbers several, as an addition waits four cycles for the one before it. */
     private final int sums;
 
     private final KeptConstants constants;
     private final RowCodes codes;
+
+    // Of integers.
+    private final int dots;
+    private final int operand;
+    private final int pairs;
 
     private RowWriter(DataType type, Packing packing, InstructionSet set, int tokens) {
         this.asm = set.assembler();
@@ -112,11 +117,19 @@ final class RowWriter {
         this.packing = packing;
         this.set = set;
         this.wide = set.isWide();
-        this.activations = activations(type, packing);
+        this.activations = activations(type, packing, set);
         this.tokens = tokens;
+        this.columns = columns(type, set);
         this.sums = packing.isInteger() ? 1 : wide ? 2 : 4;
+        boolean byBlocks = BlockCodes.supports(type, set);
+        this.firstSum = !packing.isInteger() ? NUMBER + 1 : byBlocks ? BlockCodes.FREE : HalfBlockCodes.FREE;
         this.constants = new KeptConstants(asm, set, sum(tokens, 0));
-        this.codes = new RowCodes(asm, type, packing, set, constants, WEIGHTS);
+        this.codes = byBlocks
+                ? new BlockCodes(asm, type, constants, WEIGHTS)
+                : new HalfBlockCodes(asm, type, packing, set, constants, WEIGHTS);
+        this.dots = codes.scratch();
+        this.operand = dots + 1;
+        this.pairs = dots + 2;
     }
 
     /**
@@ -125,7 +138,7 @@ final class RowWriter {
      * scale for 16 rows at once, and with 512 bits often unpack while they multiply ({@link ImmediateProducts}).
      */
     static int mostTokens(DataType type, Packing packing, long columns, InstructionSet set) {
-        if (columns == 0 || columns % COLUMNS != 0) {
+        if (columns == 0 || columns % columns(type, set) != 0) {
             return 0;
         }
         int most = switch (type) {
@@ -137,12 +150,20 @@ final class RowWriter {
             default -> 0;
         };
         return Math.min(most, (int)
-                Math.max(1, ACTIVATION_BYTES / activations(type, packing).bytes(columns)));
+                Math.max(1, ACTIVATION_BYTES / activations(type, packing, set).bytes(columns)));
     }
 
     /** The form in which the activations of so few tokens are multiplied. */
-    static Activations activations(DataType type, Packing packing) {
-        return packing.isInteger() ? RowCodes.activations(type) : packing.activations();
+    static Activations activations(DataType type, Packing packing, InstructionSet set) {
+        if (!packing.isInteger()) {
+            return packing.activations();
+        }
+        return BlockCodes.supports(type, set) ? Activations.INT8_BLOCKS : HalfBlockCodes.activations(type);
+    }
+
+    /** Columns of a step, of which a row has a whole number. */
+    static int columns(DataType type, InstructionSet set) {
+        return BlockCodes.supports(type, set) ? BlockCodes.COLUMNS : HalfBlockCodes.COLUMNS;
     }
 
     static byte[] write(DataType type, Packing packing, InstructionSet set, int tokens) {
@@ -164,7 +185,7 @@ final class RowWriter {
             asm.op(VPXOR, i, i, i);
         }
         asm.bind(step);
-        int bytes = (int) type.bytes(COLUMNS);
+        int bytes = (int) type.bytes(columns);
         int ahead = packing.isInteger() ? CODES_AHEAD : NUMBERS_AHEAD;
         for (int at = 0; at < bytes; at += CACHE_LINE) {
             asm.prefetch(Memory.at(WEIGHTS, ahead + at));
@@ -176,7 +197,7 @@ final class RowWriter {
         }
         asm.addConstant(WEIGHTS, bytes);
         for (int i = 0; i < Math.ceilDiv(tokens, 4); i++) {
-            asm.addConstant(X[i], COLUMNS / activations.recordValues() * activations.recordBytes());
+            asm.addConstant(X[i], columns / activations.recordValues() * activations.recordBytes());
         }
         asm.subConstant(STEPS, 1);
         asm.jumpIfNotZero(step);
@@ -196,8 +217,7 @@ final class RowWriter {
     }
 
     private int sum(int token, int i) {
-        int first = packing.isInteger() ? RowCodes.FREE : NUMBER + 1;
-        return first + sums * token + i % sums;
+        return firstSum + sums * token + i % sums;
     }
 
     private static Memory weights(int offset) {
@@ -243,7 +263,7 @@ final class RowWriter {
     private void numbers() {
         boolean isPairs = activations == Activations.BF16;
         int bytes = set.vectorBytes();
-        for (int i = 0; i < COLUMNS / (isPairs ? 2 * set.rows() : set.rows()); i++) {
+        for (int i = 0; i < columns / (isPairs ? 2 * set.rows() : set.rows()); i++) {
             switch (type) {
                 case F16 -> asm.op(VCVTPH2PS, NUMBER, weights(bytes / 2 * i));
                 case BF16 -> {
@@ -263,84 +283,94 @@ final class RowWriter {
     }
 
     private void integers() {
-        codes.scales();
+        codes.readScales();
         if (packing.hasMinima()) {
             for (int t = 0; t < tokens; t++) {
-                Memory sums = x(t, wide ? Activations.LANE_SUMS : Activations.BLOCK_SUMS);
-                asm.op(VFNMADD231PS, sum(t, 0), RowCodes.MINIMA, sums);
+                asm.op(VFNMADD231PS, sum(t, 0), codes.minima(), x(t, activations.laneSums()));
             }
         }
         int bytes = set.vectorBytes();
         for (int half = 0; half < Activations.LANES / set.rows(); half++) {
-            codes.read(half);
+            codes.readCodes(half);
             for (int t = 0; t < tokens; t++) {
                 dots(t, bytes * half);
-                asm.op(VCVTDQ2PS, DOTS, DOTS);
-                asm.op(VMULPS, OPERAND, RowCodes.SCALES + half, x(t, Activations.LANE_SCALES + bytes * half));
-                asm.op(VFMADD231PS, sum(t, 0), DOTS, OPERAND);
+                asm.op(VCVTDQ2PS, dots, dots);
+                asm.op(VMULPS, operand, codes.factors() + half, x(t, activations.laneScales() + bytes * half));
+                asm.op(VFMADD231PS, sum(t, 0), dots, operand);
             }
         }
     }
 
-    /** {@link #DOTS} = the dot products of the lanes from byte {@code offset} on, without what was added to codes. */
+    /** {@link #dots} = the dot products of the lanes from byte {@code offset} on, without what was added to codes. */
     private void dots(int token, int offset) {
-        Memory corrections = x(token, Activations.LANE_CORRECTIONS + offset);
-        if (!set.hasDotProduct()) {
-            if (packing.isSigned(set)) {
-                signedDots(token, offset);
-            } else {
-                smallDots(token, offset);
-                if (!packing.hasMinima()) {
-                    asm.op(VMOVUPS, OPERAND, corrections);
-                    // They are those of codes in the upper bits.
-                    asm.shift(VPSRAD, OPERAND, OPERAND, Byte.SIZE - packing.codeBits());
-                    asm.op(VPADDD, DOTS, DOTS, OPERAND);
-                }
-            }
-            return;
-        }
-        if (packing.hasMinima()) {
-            asm.op(VPXOR, DOTS, DOTS, DOTS);
+        if (set.hasDotProduct()) {
+            wholeDots(token, offset);
+        } else if (packing.isSigned(set)) {
+            signedDots(token, offset);
         } else {
-            asm.op(VMOVUPS, DOTS, corrections);
+            smallDots(token, offset);
+            if (!packing.hasMinima()) {
+                asm.op(VMOVUPS, operand, x(token, activations.laneCorrections() + offset));
+                // They are those of codes in the upper bits.
+                asm.shift(VPSRAD, operand, operand, Byte.SIZE - packing.codeBits());
+                asm.op(VPADDD, dots, dots, operand);
+            }
         }
-        for (int i = 0; i < RowCodes.VECTORS; i++) {
-            asm.op(VPDPBUSD, DOTS, RowCodes.CODES + i, x(token, CACHE_LINE * i + offset));
+    }
+
+    /** Of eight vectors in two sums, as an addition waits four cycles for the one before it. */
+    private void wholeDots(int token, int offset) {
+        int chains = codes.vectors() > 4 ? 2 : 1;
+        if (packing.hasMinima()) {
+            asm.op(VPXOR, dots, dots, dots);
+        } else {
+            asm.op(VMOVUPS, dots, x(token, activations.laneCorrections() + offset));
+        }
+        if (chains > 1) {
+            asm.op(VPXOR, operand, operand, operand);
+        }
+        for (int i = 0; i < codes.vectors(); i++) {
+            asm.op(VPDPBUSD, i % chains == 0 ? dots : operand, RowCodes.CODES + i, x(token, CACHE_LINE * i + offset));
+        }
+        if (chains > 1) {
+            asm.op(VPADDD, dots, dots, operand);
         }
     }
 
     /** Of codes from 0 on: as many vectors are added in 16 bits as these surely hold. */
     private void smallDots(int token, int offset) {
         int largest = ((1 << packing.codeBits()) - 1) * 127 * 2;
-        int together = Math.min(RowCodes.VECTORS, Short.MAX_VALUE / largest);
-        for (int i = 0; i < RowCodes.VECTORS; i++) {
-            int pairs = i < together ? DOTS : PAIRS;
+        int together = Math.min(codes.vectors(), Short.MAX_VALUE / largest);
+        for (int i = 0; i < codes.vectors(); i++) {
+            int sum = i < together ? dots : pairs;
             boolean isFirst = i % together == 0;
-            asm.op(VPMADDUBSW, isFirst ? pairs : OPERAND, RowCodes.CODES + i, x(token, CACHE_LINE * i + offset));
+            asm.op(VPMADDUBSW, isFirst ? sum : operand, RowCodes.CODES + i, x(token, CACHE_LINE * i + offset));
             if (!isFirst) {
-                asm.op(VPADDW, pairs, pairs, OPERAND);
+                asm.op(VPADDW, sum, sum, operand);
             }
             if ((i + 1) % together == 0) {
-                constants.op(VPMADDWD, pairs, pairs, asm.lanes(0x1_0001));
-                if (pairs != DOTS) {
-                    asm.op(VPADDD, DOTS, DOTS, pairs);
-                }
+                addPairs(sum);
             }
         }
     }
 
     /** Of codes of eight bits with a sign, which goes to the other factor. */
     private void signedDots(int token, int offset) {
-        for (int i = 0; i < RowCodes.VECTORS; i++) {
-            int pairs = i == 0 ? DOTS : PAIRS;
-            asm.op(VMOVUPS, pairs, x(token, CACHE_LINE * i + offset));
-            asm.op(VPSIGNB, pairs, pairs, RowCodes.CODES + i);
-            asm.op(VPABSB, OPERAND, RowCodes.CODES + i);
-            asm.op(VPMADDUBSW, pairs, OPERAND, pairs);
-            constants.op(VPMADDWD, pairs, pairs, asm.lanes(0x1_0001));
-            if (i > 0) {
-                asm.op(VPADDD, DOTS, DOTS, pairs);
-            }
+        for (int i = 0; i < codes.vectors(); i++) {
+            int sum = i == 0 ? dots : pairs;
+            asm.op(VMOVUPS, sum, x(token, CACHE_LINE * i + offset));
+            asm.op(VPSIGNB, sum, sum, RowCodes.CODES + i);
+            asm.op(VPABSB, operand, RowCodes.CODES + i);
+            asm.op(VPMADDUBSW, sum, operand, sum);
+            addPairs(sum);
+        }
+    }
+
+    /** Adds the 16-bit sums of a lane, and that to {@link #dots} unless they begin there. */
+    private void addPairs(int sum) {
+        constants.op(VPMADDWD, sum, sum, asm.lanes(0x1_0001));
+        if (sum != dots) {
+            asm.op(VPADDD, dots, dots, sum);
         }
     }
 }

@@ -169,7 +169,7 @@ final class X86Matmul implements MatrixProducts {
         Operands.matrix("x", x, x.rows(), w.columns());
         Operands.matrix("out", out, x.rows(), w.columns());
         Activations used = products.activations(w, x.rows());
-        Activations form = used.recordValues() == Activations.VALUES ? used : Activations.INT8; // the same values
+        Activations form = used.isOfLanes() ? Activations.INT8 : used; // the same values
         MemorySegment rounded = records(x.rows() * form.bytes(x.columns()));
         products.quantise(form, x.segment(), Math.toIntExact(x.rows()), x.columns(), rounded);
         for (int t = 0; t < x.rows(); t++) {

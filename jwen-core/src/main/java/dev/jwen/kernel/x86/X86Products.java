@@ -210,7 +210,7 @@ public final class X86Products implements AutoCloseable {
     /** The form in which so many rows of activations meet {@code w}. */
     public Activations activations(Tensor w, long tokens) {
         Packing packing = format(w.type()).packing;
-        return byRows(w, packing, tokens) ? RowWriter.activations(w.type(), packing) : packing.activations();
+        return byRows(w, packing, tokens) ? RowWriter.activations(w.type(), packing, set) : packing.activations();
     }
 
     private boolean byRows(Tensor w, Packing packing, long tokens) {
@@ -313,10 +313,10 @@ public final class X86Products implements AutoCloseable {
                 kernel(format, ROW + tokens),
                 w.address() + fromRow * w.rowBytes(),
                 x,
-                w.columns() / RowWriter.COLUMNS,
+                w.columns() / RowWriter.columns(w.type(), set),
                 out.address() + 4L * fromRow,
                 toRow - fromRow,
-                RowWriter.activations(w.type(), format.packing).bytes(w.columns()),
+                RowWriter.activations(w.type(), format.packing, set).bytes(w.columns()),
                 4 * outStride,
                 0,
                 0);

@@ -88,12 +88,16 @@ final class PlainProducts {
         for (int column = 0; column < w.columns(); column += 32) {
             long record = token * form.bytes(w.columns()) + form.offset(column);
             int block = column % form.recordValues() / 32;
-            boolean ofLanes = form == Activations.INT8_PAIRS || form == Activations.INT8_SIXTEENS;
-            if (form == Activations.INT8 || ofLanes) {
+            if (form != Activations.F32 && form != Activations.BF16) {
                 Codes codes = codes(w.type(), w.segment(), row * w.rowBytes(), column, values);
                 int sixteen = 2 * block;
-                int lane = form == Activations.INT8_PAIRS ? sixteen : sixteen % 4 * 4 + sixteen / 4;
-                float scale = records.get(Tensor.FLOAT, record + (ofLanes ? 320 + 4 * lane : 32));
+                int scaleAt = switch (form) {
+                    case INT8_PAIRS -> 320 + 4 * sixteen;
+                    case INT8_SIXTEENS -> 320 + 4 * (sixteen % 4 * 4 + sixteen / 4);
+                    case INT8_BLOCKS -> 512 + 4 * (block % 4 * 4 + block / 4);
+                    default -> 32;
+                };
+                float scale = records.get(Tensor.FLOAT, record + scaleAt);
                 for (int part = 0; part < 2; part++) {
                     int dot = 0;
                     int q = 0;
@@ -103,6 +107,10 @@ final class PlainProducts {
                             case INT8_SIXTEENS -> {
                                 int own = 2 * block + i / 16;
                                 yield 64 * (i % 16 / 4) + 16 * (own % 4) + 4 * (own / 4) + i % 4;
+                            }
+                            case INT8_BLOCKS -> {
+                                int first = block % 2 == 0 ? 0 : 4;
+                                yield 64 * ((first + i / 4) % 8) + 16 * (block % 4) + 4 * (block / 4) + i % 4;
                             }
                             default -> i;
                         };

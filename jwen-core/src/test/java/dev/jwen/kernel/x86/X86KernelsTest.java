@@ -210,6 +210,7 @@ class X86KernelsTest {
             Tensor out = mix(X86.get(1), x, logits, experts);
             Routing routing = new Routing();
             routing.choose(logits, 3);
+            int otherCodes = 0;
             for (int t = 0; t < tokens; t += 7) {
                 float[] sum = new float[512];
                 for (int i = 0; i < 3; i++) {
@@ -226,15 +227,22 @@ class X86KernelsTest {
                         sum[c] = Math.fma(routing.weight(t, i), y.get(0, c), sum[c]);
                     }
                 }
-                // Alone, a token is added up in another order.
-                float bound = 0;
-                for (float value : sum) {
-                    bound = Math.max(bound, 1e-5f * Math.abs(value));
+                // Alone, a token is added up in another order, by which a value between two codes may get the other
+                // one.
+                float largest = 0;
+                float difference = 0;
+                for (int c = 0; c < 512; c++) {
+                    largest = Math.max(largest, Math.abs(sum[c]));
+                    difference = Math.max(difference, Math.abs(out.get(t, c) - sum[c]));
                 }
-                assertThat(out.rows(t, 1).toFloats())
+                assertThat(difference)
                         .as("token %d of %d, seed %d", t, tokens, SEED)
-                        .containsExactly(sum, within(bound));
+                        .isLessThan(1e-3f * largest);
+                if (difference > 1e-5f * largest) {
+                    otherCodes++;
+                }
             }
+            assertThat(otherCodes).isLessThanOrEqualTo(tokens / 50);
         }
     }
 

@@ -153,7 +153,7 @@ class X86ProductsTest {
             for (DataType type : FORMATS) {
                 for (Content content : Content.values()) {
                     for (int steps : new int[] {1, 2, 5}) {
-                        int blocks = RowWriter.COLUMNS / Unpacker.blockColumns(type) * steps;
+                        int blocks = RowWriter.columns(type, set) / Unpacker.blockColumns(type) * steps;
                         for (int tokens = 1; tokens <= FEW + 1; tokens++) {
                             compare(products, type, steps == 1 ? 67 : 1 + 6 * steps, blocks, tokens, content);
                         }
@@ -168,7 +168,7 @@ class X86ProductsTest {
     @EnumSource(InstructionSet.class)
     void fewTokensGiveTheSameBitsTogetherAndAlone(InstructionSet set) {
         SplittableRandom random = new SplittableRandom(SEED);
-        int columns = 768;
+        int columns = 1536;
         int rows = 37;
         try (X86Products products = open(set);
                 Arena arena = Arena.ofConfined()) {
@@ -382,7 +382,7 @@ class X86ProductsTest {
         SplittableRandom random = new SplittableRandom(SEED);
         try (X86Products products = open(InstructionSet.AVX2);
                 Arena arena = Arena.ofConfined()) {
-            int columns = 256 * 26;
+            int columns = 512 * 26;
             MemorySegment x = arena.allocate(4L * columns);
             for (int i = 0; i < columns; i++) {
                 float scale = (float) Math.pow(10, i / 32 % 40 - 20);
