@@ -12,6 +12,7 @@ import java.lang.foreign.ValueLayout;
  * @param avxVnni 8-bit dot products in VEX form
  * @param avx512 AVX-512 F, BW, DQ, VL and VNNI with 512-bit registers
  * @param vbmi AVX-512 VBMI: permutations of bytes
+ * @param zen4 whether this is AMD's Zen 4, where measurement decided otherwise than elsewhere
  * @param bf16 dot products of BF16 pairs
  * @param fastBf16 whether these are faster than float32 multiply-adds
  * @param secondLevelCacheBytes size of one core's second-level cache, 0 if unknown
@@ -21,11 +22,15 @@ record CpuFeatures(
         boolean avxVnni,
         boolean avx512,
         boolean vbmi,
+        boolean zen4,
         boolean bf16,
         boolean fastBf16,
         int secondLevelCacheBytes) {
     /** The first four letters of "AuthenticAMD". */
     private static final long AMD = 0x68747541;
+
+    /** The extended family of Zen 3, which has no AVX-512, and Zen 4. */
+    private static final long ZEN_4 = 0x0a;
 
     private static final long YMM_STATE = 0b110;
     private static final long ZMM_STATE = 0b1110_0110;
@@ -39,10 +44,11 @@ record CpuFeatures(
             long highest = answer.getAtIndex(ValueLayout.JAVA_LONG, 0);
             boolean amd = answer.getAtIndex(ValueLayout.JAVA_LONG, 1) == AMD;
             ask(query, 1, 0, answer);
+            long family = (answer.getAtIndex(ValueLayout.JAVA_LONG, 0) >> 20) & 0xff;
             long basic = answer.getAtIndex(ValueLayout.JAVA_LONG, 2);
             long state = answer.getAtIndex(ValueLayout.JAVA_LONG, 4);
             if (highest < 7) {
-                return new CpuFeatures(false, false, false, false, false, false, 0);
+                return new CpuFeatures(false, false, false, false, false, false, false, 0);
             }
             ask(query, 7, 0, answer);
             long b = answer.getAtIndex(ValueLayout.JAVA_LONG, 1);
@@ -59,7 +65,14 @@ record CpuFeatures(
             boolean bf16 = avx512 && has(second, 5);
             // Zen 4 starts one such product in each cycle, Emerald Rapids one in two, but two multiply-adds in each.
             return new CpuFeatures(
-                    avx2, avx2 && has(second, 4), avx512, vbmi, bf16, bf16 && amd, (int) cacheKib * 1024);
+                    avx2,
+                    avx2 && has(second, 4),
+                    avx512,
+                    vbmi,
+                    vbmi && amd && family == ZEN_4,
+                    bf16,
+                    bf16 && amd,
+                    (int) cacheKib * 1024);
         }
     }
 

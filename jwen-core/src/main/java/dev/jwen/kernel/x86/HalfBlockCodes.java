@@ -11,6 +11,7 @@ import static dev.jwen.kernel.x86.Instruction.VMULPS;
 import static dev.jwen.kernel.x86.Instruction.VPAND;
 import static dev.jwen.kernel.x86.Instruction.VPERM2I128;
 import static dev.jwen.kernel.x86.Instruction.VPERMPS;
+import static dev.jwen.kernel.x86.Instruction.VPERMT2B;
 import static dev.jwen.kernel.x86.Instruction.VPMOVSXBD;
 import static dev.jwen.kernel.x86.Instruction.VPMOVZXBD;
 import static dev.jwen.kernel.x86.Instruction.VPOR;
@@ -29,6 +30,7 @@ import static dev.jwen.kernel.x86.Instruction.VSHUFI64X2;
 
 import dev.jwen.kernel.x86.Assembler.Memory;
 import dev.jwen.tensor.DataType;
+import java.util.function.IntUnaryOperator;
 
 /**
  * Codes of which a lane has 16 columns in four vectors, and so a step 256: of a whole block with a scale of its own in Q6_K
@@ -36,6 +38,8 @@ import dev.jwen.tensor.DataType;
  * apart for the lower eight lanes, then for the upper ones.
  */
 final class HalfBlockCodes implements RowCodes {
+    private static final int CACHE_LINE = 64;
+
     /** Columns of a step. */
     static final int COLUMNS = Activations.INT8_PAIRS.recordValues();
 
@@ -69,10 +73,20 @@ final class HalfBlockCodes implements RowCodes {
     private final KeptConstants constants;
     private final int weights;
     private final boolean wide;
+    private final boolean permutes;
 
-    /** @param weights the general register with the address of the step */
+    /**
+     * @param permutesRows whether the bytes of Q4_0 are permuted, which needs AVX-512 VBMI and is faster on Zen 4 only
+     * @param weights the general register with the address of the step
+     */
     HalfBlockCodes(
-            Assembler asm, DataType type, Packing packing, InstructionSet set, KeptConstants constants, int weights) {
+            Assembler asm,
+            DataType type,
+            Packing packing,
+            InstructionSet set,
+            boolean permutesRows,
+            KeptConstants constants,
+            int weights) {
         this.asm = asm;
         this.type = type;
         this.packing = packing;
@@ -80,6 +94,7 @@ final class HalfBlockCodes implements RowCodes {
         this.constants = constants;
         this.weights = weights;
         this.wide = set.isWide();
+        this.permutes = permutesRows && wide;
     }
 
     /** The lanes for which these are the codes of a format. */
@@ -139,6 +154,12 @@ final class HalfBlockCodes implements RowCodes {
 
     /** Blocks of 32 columns that begin with their scale. */
     private void blockScales(int blockBytes) {
+        if (permutes && type == DataType.Q4_0) {
+            permute(SCALES, 0, i -> blockBytes * (i / 4) + i % 2);
+            asm.op(VCVTPH2PS, SCALES, SCALES);
+            unshift(SCALES);
+            return;
+        }
         asm.op(VPXOR, FIRST, FIRST, FIRST);
         for (int block = 0; block < 8; block++) {
             asm.insertWord(FIRST, weights(blockBytes * block), block);
@@ -146,6 +167,17 @@ final class HalfBlockCodes implements RowCodes {
         asm.op(VCVTPH2PS, FIRST, FIRST);
         unshift(FIRST);
         twice(FIRST);
+    }
+
+    /** Byte i of {@code dst} = byte {@code order(i)} of the 128 from {@code offset} on. */
+    private void permute(int dst, int offset, IntUnaryOperator order) {
+        byte[] indices = new byte[CACHE_LINE];
+        for (int i = 0; i < CACHE_LINE; i++) {
+            indices[i] = (byte) order.applyAsInt(i);
+        }
+        int register = constants.register(asm.constant(indices), THIRD);
+        asm.op(VMOVUPS, dst, weights(offset));
+        asm.op(VPERMT2B, dst, register, weights(offset + CACHE_LINE));
     }
 
     /** {@link #SCALES} = those of blocks, each for both of its lanes. */
@@ -253,8 +285,13 @@ final class HalfBlockCodes implements RowCodes {
     /** Q4_0: a block has 16 bytes, in low nibbles the first half of its columns and in high ones the second. */
     private void fourBits(int half) {
         int upper = packing.codeShift(set);
-        sixteens(FIRST, 18 * 4 * half + 2, 36);
-        sixteens(SECOND, 18 * (4 * half + 1) + 2, 36);
+        if (permutes) {
+            permute(FIRST, 0, i -> 36 * (i / 16) + 2 + i % 16);
+            permute(SECOND, 16, i -> 36 * (i / 16) + 4 + i % 16);
+        } else {
+            sixteens(FIRST, 18 * 4 * half + 2, 36);
+            sixteens(SECOND, 18 * (4 * half + 1) + 2, 36);
+        }
         asm.op(VPUNPCKLQDQ, A, FIRST, SECOND);
         asm.op(VPUNPCKHQDQ, B, FIRST, SECOND);
         field(C, A, upper - 4, 0x0f << upper);

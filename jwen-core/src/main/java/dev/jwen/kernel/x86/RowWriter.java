@@ -111,7 +111,7 @@ final class RowWriter {
     private final int operand;
     private final int pairs;
 
-    private RowWriter(DataType type, Packing packing, InstructionSet set, int tokens) {
+    private RowWriter(DataType type, Packing packing, InstructionSet set, boolean permutesRows, int tokens) {
         this.asm = set.assembler();
         this.type = type;
         this.packing = packing;
@@ -126,7 +126,7 @@ final class RowWriter {
         this.constants = new KeptConstants(asm, set, sum(tokens, 0));
         this.codes = byBlocks
                 ? new BlockCodes(asm, type, constants, WEIGHTS)
-                : new HalfBlockCodes(asm, type, packing, set, constants, WEIGHTS);
+                : new HalfBlockCodes(asm, type, packing, set, permutesRows, constants, WEIGHTS);
         this.dots = codes.scratch();
         this.operand = dots + 1;
         this.pairs = dots + 2;
@@ -166,8 +166,9 @@ final class RowWriter {
         return BlockCodes.supports(type, set) ? BlockCodes.COLUMNS : HalfBlockCodes.COLUMNS;
     }
 
-    static byte[] write(DataType type, Packing packing, InstructionSet set, int tokens) {
-        return new RowWriter(type, packing, set, tokens).write();
+    /** @param permutesRows whether the bytes of Q4_0 are permuted, which needs AVX-512 VBMI and is faster on Zen 4 only */
+    static byte[] write(DataType type, Packing packing, InstructionSet set, boolean permutesRows, int tokens) {
+        return new RowWriter(type, packing, set, permutesRows, tokens).write();
     }
 
     private byte[] write() {

@@ -57,6 +57,7 @@ public final class X86Products implements AutoCloseable {
     private final int cacheBytes;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment zeros = arena.allocate(128, 64);
+    private final boolean permutesRows;
     private final Books books;
     private final Map<DataType, Format> formats = new EnumMap<>(DataType.class);
     private final Map<Activations, MemorySegment> quantisers = new EnumMap<>(Activations.class);
@@ -103,7 +104,7 @@ public final class X86Products implements AutoCloseable {
         this(set, true);
     }
 
-    /** @param mayPermute whether code books may be read by permutations of bytes where this processor has them */
+    /** @param mayPermute whether permutations of bytes may be used where this processor has them */
     X86Products(@Nullable InstructionSet set, boolean mayPermute) {
         String obstacle = obstacle();
         if (obstacle != null) {
@@ -114,6 +115,7 @@ public final class X86Products implements AutoCloseable {
         if (!this.set.isSupportedBy(cpu)) {
             throw new UnsupportedOperationException("this processor has no " + this.set);
         }
+        this.permutesRows = mayPermute && cpu.zen4();
         this.books = new Books(arena, this.set, mayPermute && cpu.vbmi());
         this.cacheBytes = cpu.secondLevelCacheBytes() == 0 ? UNKNOWN_CACHE : cpu.secondLevelCacheBytes();
         for (DataType type : DataType.values()) {
@@ -737,7 +739,7 @@ public final class X86Products implements AutoCloseable {
         } else if (which < ROW) {
             code = writer.tile(format.packing, which - TILE_OF_TWO, 2);
         } else {
-            code = RowWriter.write(format.type, format.packing, set, which - ROW);
+            code = RowWriter.write(format.type, format.packing, set, permutesRows, which - ROW);
         }
         MemorySegment kernel = MachineCode.install(code, arena);
         // Two threads may write the same kernel at the same time; either will do.

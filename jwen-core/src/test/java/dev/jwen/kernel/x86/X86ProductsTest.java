@@ -108,7 +108,7 @@ class X86ProductsTest {
     }
 
     @Test
-    void codeBooksAreGatheredWhereTheyCannotBePermuted() {
+    void formatsAreReadWithoutPermutationsOfBytes() {
         assumeTrue(X86Products.obstacle() == null, "machine code runs here");
         assumeTrue(CpuFeatures.detect().vbmi(), "this processor permutes bytes");
         try (X86Products products = new X86Products(InstructionSet.AVX512, false)) {
@@ -117,6 +117,9 @@ class X86ProductsTest {
                     compare(products, type, 33, 3, 1, content);
                     compare(products, type, 17, 2, 21, content);
                 }
+            }
+            for (int tokens = 1; tokens <= RowWriter.MAX_TOKENS; tokens++) {
+                compare(products, DataType.Q4_0, 5, 24, tokens, Content.RANDOM);
             }
         }
     }
