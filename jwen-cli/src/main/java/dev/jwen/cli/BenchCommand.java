@@ -1,8 +1,5 @@
 package dev.jwen.cli;
 
-import static java.nio.file.StandardOpenOption.APPEND;
-import static java.nio.file.StandardOpenOption.CREATE;
-
 import dev.jwen.bench.Ceiling;
 import dev.jwen.bench.KernelBench;
 import dev.jwen.bench.KernelSpeed;
@@ -21,12 +18,12 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
-import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -214,7 +211,7 @@ final class BenchCommand implements Runnable {
         options.kernels = "".equals(options.kernels) ? null : options.kernels;
         PrintWriter out = out();
         if (roofline != null) {
-            write(roofline, "", CREATE, APPEND); // rather than find out after all measurements
+            Output.checkWritable("--roofline", roofline);
         }
         try (Kernels kernels = options.openKernels();
                 PeakLoops loops = peakLoops()) {
@@ -252,19 +249,20 @@ final class BenchCommand implements Runnable {
         }
     }
 
-    private static void write(Path file, String text, OpenOption... how) {
+    private static void write(Path file, String text) {
         try {
-            Files.writeString(file, text, how);
+            Files.writeString(file, text);
         } catch (IOException e) {
-            throw new CommandException(
-                    "--roofline: %s cannot be written. Name a file in a directory that exists and may be written to."
-                            .formatted(file),
-                    e);
+            throw Output.cannotWrite("--roofline", file, e);
         }
     }
 
     private PrintWriter out() {
         return Objects.requireNonNull(spec).commandLine().getOut();
+    }
+
+    private PrintWriter err() {
+        return Objects.requireNonNull(spec).commandLine().getErr();
     }
 
     private void measureModel() {
@@ -294,6 +292,7 @@ final class BenchCommand implements Runnable {
     }
 
     private void measureModel(ModelOptions.Network opened, double loadMillis) {
+        remarkLength(opened);
         PrintWriter out = out();
         ParameterCount count =
                 ParameterCount.of(opened.checkpoint(), opened.network().config());
@@ -332,6 +331,19 @@ final class BenchCommand implements Runnable {
                     "%npeak memory %s%s%n",
                     Units.bytes(peakBytes()), bandwidth == null ? "" : ", 512 MiB of it to measure the bandwidth with");
             out.flush();
+        }
+    }
+
+    /** Speeds can be measured beyond what a model was made for; whoever asks for it should know. */
+    private void remarkLength(ModelOptions.Network opened) {
+        int trained = opened.network().config().maxPositionEmbeddings();
+        long longest =
+                (long) Collections.max(depths) + Math.max(Collections.max(prompts), Collections.max(generations));
+        if (longest > trained) {
+            err().printf(
+                            "jwen: %,d tokens are more than the %,d that this model was made for; measuring them anyway%n",
+                            longest, trained);
+            err().flush();
         }
     }
 

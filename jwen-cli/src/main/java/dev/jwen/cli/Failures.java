@@ -7,7 +7,9 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Collectors;
 import picocli.CommandLine;
 import picocli.CommandLine.IExecutionExceptionHandler;
 import picocli.CommandLine.ParameterException;
@@ -45,7 +47,14 @@ final class Failures implements IExecutionExceptionHandler {
         if (mistake.getCommandLine().getParent() == null && mistake instanceof UnmatchedArgumentException unmatched) {
             String word = unmatched.getUnmatched().getFirst();
             if (!word.startsWith("-")) {
-                return "there is no command \"%s\"".formatted(word);
+                String commands = mistake.getCommandLine().getSubcommands().entrySet().stream()
+                        .filter(command -> !command.getValue()
+                                .getCommandSpec()
+                                .usageMessage()
+                                .hidden())
+                        .map(Map.Entry::getKey)
+                        .collect(Collectors.joining(", "));
+                return "there is no command \"%s\"; there are %s".formatted(word, commands);
             }
         }
         return Objects.requireNonNull(mistake.getMessage());

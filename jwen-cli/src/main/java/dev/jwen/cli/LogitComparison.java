@@ -4,6 +4,7 @@ import dev.jwen.checkpoint.Safetensors;
 import dev.jwen.tensor.Tensor;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * How far the logits of one run are from those of another, which is taken for right. Its fields are the JSON that
@@ -23,6 +24,8 @@ record LogitComparison(
         double meanDifference,
         double argMaxAgreement,
         double meanKl) {
+    /** So many tensors are named in a message. */
+    private static final int SHOWN = 3;
 
     /**
      * Compares the tensors {@code logits} of two safetensors files.
@@ -51,8 +54,13 @@ record LogitComparison(
     private static Tensor logits(Safetensors file) {
         Tensor logits = file.tensors().get("logits");
         if (logits == null) {
-            throw new CommandException("%s holds no tensor logits, but %s; 'jwen logits' writes such a file"
-                    .formatted(file.path(), file.tensors().keySet()));
+            List<String> names = file.tensors().keySet().stream().sorted().toList();
+            String some = String.join(", ", names.subList(0, Math.min(SHOWN, names.size())));
+            throw new CommandException("%s holds no tensor logits, but %s%s; 'jwen logits' writes such a file"
+                    .formatted(
+                            file.path(),
+                            some.isEmpty() ? "nothing" : some,
+                            names.size() > SHOWN ? " and %,d others".formatted(names.size() - SHOWN) : ""));
         }
         if (logits.size() == 0) {
             throw new CommandException("%s: logits are empty, %s; expected [tokens, vocabulary]"

@@ -87,6 +87,7 @@ final class LogitsCommand implements Runnable {
             throw new CommandException(
                     "give the tokens as one of --ids 1,2,3, --ids-file FILE.json and --text \"text\"");
         }
+        Output.checkWritable("-o", Objects.requireNonNull(output));
         if (text == null && media.isEmpty()) {
             // Token ids need neither tokenizer nor tower.
             try (ModelOptions.Network opened = options.openNetwork()) {

@@ -77,6 +77,9 @@ final class SamplingFlags {
 
     /** {@code defaults} with what was given on the command line. */
     SamplingOptions over(SamplingOptions defaults) {
+        if (maxTokens != null && maxTokens < 1) {
+            throw new CommandException("-n must be at least 1, found " + maxTokens);
+        }
         SamplingOptions.Builder builder = defaults.toBuilder()
                 .temperature(or(temperature, defaults.temperature()))
                 .topK(topK == null ? defaults.topK() : topK)

@@ -213,7 +213,9 @@ class CommandsTest {
     void aWordThatIsNoCommandIsNamed() {
         Outcome outcome = jwen("rn", "hello");
         assertThat(outcome.exit).isEqualTo(2);
-        assertThat(outcome.err).startsWith("jwen: there is no command \"rn\"%n".formatted());
+        assertThat(outcome.err)
+                .startsWith("jwen: there is no command \"rn\"; there are chat, run, ")
+                .doesNotContain("rehearse");
         assertThat(jwen("tokenizer", "rn").err).doesNotContain("there is no command");
     }
 
@@ -458,6 +460,7 @@ class CommandsTest {
                 mistake(1, "no model was named", "inspect"),
                 mistake(1, "nowhere", "inspect", "nowhere"),
                 mistake(1, "temperature is -1", "run", "-m", DENSE, "--raw", "--temp", "-1", "x"),
+                mistake(1, "-n must be at least 1, found -5", "run", "-m", DENSE, "--raw", "-n", "-5", "x"),
                 mistake(1, "--threads must be between", "run", "-m", DENSE, "-t", "-3", "--raw", "x"),
                 mistake(1, "--kv must be f32, bf16 or q8_0, found q4", "run", "-m", DENSE, "--kv", "q4", "--raw", "x"),
                 mistake(1, "no kernels named \"cuda9\"", "run", "-m", DENSE, "--kernels", "cuda9", "--raw", "x"),
@@ -465,6 +468,16 @@ class CommandsTest {
                 mistake(1, "no such file", "run", "-m", DENSE, "-f", "missing.txt", "x"),
                 mistake(1, "token id 400 is outside", "logits", "-m", DENSE, "--ids", "1,400", "-o", "never.st"),
                 mistake(1, "as one of --ids", "logits", "-m", DENSE, "-o", "never.st"),
+                mistake(
+                        1,
+                        "-o: no/where.st cannot be written",
+                        "logits",
+                        "-m",
+                        DENSE,
+                        "--ids",
+                        "1",
+                        "-o",
+                        "no/where.st"),
                 mistake(2, "is not an int", "logits", "-m", DENSE, "--ids", "one", "-o", "never.st"),
                 mistake(1, "missing.st", "compare", "missing.st", "missing.st"),
                 mistake(1, "there is no suite named maths", "eval", "--suite", "maths", "-m", DENSE),

@@ -84,7 +84,7 @@ class LogitComparisonTest {
         SafetensorsWriter.write(other, Map.of("weight", Tensor.f32(1)), Map.of());
         assertThatThrownBy(() -> LogitComparison.of(other, good))
                 .isInstanceOf(CommandException.class)
-                .hasMessageContaining("other.safetensors holds no tensor logits, but [weight]");
+                .hasMessageContaining("other.safetensors holds no tensor logits, but weight;");
         assertThatThrownBy(() -> LogitComparison.of(good, directory.resolve("missing")))
                 .isInstanceOf(CheckpointException.class)
                 .hasMessageContaining("missing");
