@@ -24,6 +24,7 @@ record LogitComparison(
         double meanDifference,
         double argMaxAgreement,
         double meanKl) {
+
     /** So many tensors are named in a message. */
     private static final int SHOWN = 3;
 

@@ -38,14 +38,12 @@ import java.util.function.IntUnaryOperator;
  * apart for the lower eight lanes, then for the upper ones.
  */
 final class HalfBlockCodes implements RowCodes {
-    private static final int CACHE_LINE = 64;
-
     /** Columns of a step. */
     static final int COLUMNS = Activations.INT8_PAIRS.recordValues();
 
     private static final int VECTORS = 4;
 
-    // Overwritten, as are CODES by scales().
+    // Overwritten, as are CODES by readScales().
     private static final int FIRST = 4;
     private static final int SECOND = 5;
     private static final int THIRD = 6;
@@ -94,7 +92,7 @@ final class HalfBlockCodes implements RowCodes {
         this.constants = constants;
         this.weights = weights;
         this.wide = set.isWide();
-        this.permutes = permutesRows && wide;
+        this.permutes = permutesRows && wide && type == DataType.Q4_0;
     }
 
     /** The lanes for which these are the codes of a format. */
@@ -154,7 +152,7 @@ final class HalfBlockCodes implements RowCodes {
 
     /** Blocks of 32 columns that begin with their scale. */
     private void blockScales(int blockBytes) {
-        if (permutes && type == DataType.Q4_0) {
+        if (permutes) {
             permute(SCALES, 0, i -> blockBytes * (i / 4) + i % 2);
             asm.op(VCVTPH2PS, SCALES, SCALES);
             unshift(SCALES);
@@ -171,13 +169,13 @@ final class HalfBlockCodes implements RowCodes {
 
     /** Byte i of {@code dst} = byte {@code order(i)} of the 128 from {@code offset} on. */
     private void permute(int dst, int offset, IntUnaryOperator order) {
-        byte[] indices = new byte[CACHE_LINE];
-        for (int i = 0; i < CACHE_LINE; i++) {
+        byte[] indices = new byte[set.vectorBytes()];
+        for (int i = 0; i < indices.length; i++) {
             indices[i] = (byte) order.applyAsInt(i);
         }
         int register = constants.register(asm.constant(indices), THIRD);
         asm.op(VMOVUPS, dst, weights(offset));
-        asm.op(VPERMT2B, dst, register, weights(offset + CACHE_LINE));
+        asm.op(VPERMT2B, dst, register, weights(offset + indices.length));
     }
 
     /** {@link #SCALES} = those of blocks, each for both of its lanes. */
